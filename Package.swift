@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "chaind",
+    products: [
+        .library(name: "Chain", targets: ["Chain"]),
+        .executable(name: "chaind", targets: ["chaind"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // The package manager splits `pkgConfig` on spaces, so one target covers both libraries.
+        .systemLibrary(
+            name: "CSystemLibs",
+            pkgConfig: "libcrypto sqlite3",
+            providers: [.apt(["libssl-dev", "libsqlite3-dev"])]
+        ),
+        .target(name: "Chain", dependencies: ["CSystemLibs"]),
+        .executableTarget(
+            name: "chaind",
+            dependencies: [
+                "Chain",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .target(name: "TestSupport", dependencies: ["Chain", "CSystemLibs"], path: "Tests/TestSupport"),
+        .testTarget(name: "ChainTests", dependencies: ["Chain", "CSystemLibs", "TestSupport"]),
+        .testTarget(
+            name: "chaindTests",
+            dependencies: [
+                "chaind", "Chain", "CSystemLibs", "TestSupport",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ]
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

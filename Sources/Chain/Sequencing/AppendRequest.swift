@@ -1,0 +1,59 @@
+// What a caller asks the sequencer for.
+
+/// One text to append.
+public struct Draft: Sendable {
+    /// The text; any character is legal.
+    public var data: String
+    /// Whole seconds since the Unix epoch, not before the head's; `nil` takes the list's clock, or the head's
+    /// timestamp where the clock is behind it.
+    public var timestamp: Int64?
+    /// Where the text was acknowledged first, if it is appended again.
+    public var origin: Origin?
+
+    /// Makes a draft, as a rule of its text alone.
+    public init(data: String, timestamp: Int64? = nil, origin: Origin? = nil) {
+        self.data = data
+        self.timestamp = timestamp
+        self.origin = origin
+    }
+}
+
+/// What makes a retry of an append safe: the same key and request within 24 hours give the same blocks.
+public struct Idempotency: Hashable, Sendable {
+    /// How long a key is remembered, in seconds.
+    public static let lifetimeSeconds: Int64 = 24 * 60 * 60
+
+    /// The client's key.
+    public let key: String
+    /// The hash of the request that it stands for.
+    public let requestHash: Hash
+
+    /// Ties a key to a request.
+    public init(key: String, requestHash: Hash) {
+        self.key = key
+        self.requestHash = requestHash
+    }
+}
+
+/// Texts that are appended together: all of them, one after the other, or none.
+public struct AppendRequest: Sendable {
+    /// How many texts a request may have.
+    public static let draftsMax = 10_000
+
+    /// 1 to `draftsMax` texts.
+    public var drafts: [Draft]
+    /// Append only onto a head with this hash; `nil` for whatever the head is.
+    public var lastHash: Hash?
+    /// Makes a retry safe.
+    public var idempotency: Idempotency?
+
+    /// Makes a request.
+    public init(drafts: [Draft], lastHash: Hash? = nil, idempotency: Idempotency? = nil) {
+        self.drafts = drafts
+        self.lastHash = lastHash
+        self.idempotency = idempotency
+    }
+
+    /// The bytes of all texts.
+    var dataSizeBytes: Int { drafts.reduce(0) { $0 + $1.data.utf8.count } }
+}

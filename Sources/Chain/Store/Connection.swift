@@ -1,0 +1,164 @@
+// One SQLite connection and its cached statements. Neither is Sendable: each belongs to the actor that opened it.
+
+import CSystemLibs
+
+/// A connection to one database file.
+final class Connection {
+    /// How a connection is opened.
+    enum Access {
+        /// Reads and writes, in WAL mode.
+        case readWrite
+        /// Reads beside a writer of the same process.
+        case readOnly
+        /// Reads a file that nobody has open, through `file:` parameters, and leaves it as it is.
+        case offline(parameters: String)
+    }
+
+    private let handle: OpaquePointer
+    private var statements: [String: Statement] = [:]
+
+    /// Opens a database file that exists.
+    ///
+    /// - Throws: `SQLiteError`, as the file system or SQLite refuses.
+    init(path: String, access: Access) throws(SQLiteError) {
+        var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        var name = path
+        switch access {
+        case .readWrite: flags |= SQLITE_OPEN_READWRITE
+        case .readOnly: flags |= SQLITE_OPEN_READONLY
+        case .offline(let parameters):
+            flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+            name = "file:" + Connection.escapedForURI(path) + "?" + parameters
+        }
+        var opened: OpaquePointer?
+        let code = sqlite3_open_v2(name, &opened, flags, nil)
+        guard code == SQLITE_OK, let opened else {
+            sqlite3_close_v2(opened)
+            throw SQLiteError(code, "opening the database")
+        }
+        handle = opened
+        // Two seconds are far above what a checkpoint of this process holds a lock for.
+        sqlite3_busy_timeout(opened, 2_000)
+        try execute("PRAGMA cache_size = -2000")
+        try execute("PRAGMA mmap_size = 0")
+    }
+
+    deinit { close() }
+
+    private var isClosed = false
+
+    /// Finalizes the statements and closes the connection. Closing again does nothing.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        for statement in statements.values { statement.finalize() }
+        statements = [:]
+        sqlite3_close_v2(handle)
+    }
+
+    /// Runs statements that return nothing.
+    func execute(_ sql: String) throws(SQLiteError) {
+        let code = sqlite3_exec(handle, sql, nil, nil, nil)
+        guard code == SQLITE_OK else { throw SQLiteError(code, sql) }
+    }
+
+    /// The prepared statement for a text, made once a connection.
+    func statement(_ sql: String) throws(SQLiteError) -> Statement {
+        if let cached = statements[sql] { return cached }
+        var prepared: OpaquePointer?
+        let code = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
+        guard code == SQLITE_OK, let prepared else { throw SQLiteError(code, sql) }
+        let statement = Statement(prepared, sql)
+        statements[sql] = statement
+        return statement
+    }
+
+    /// The single number that a statement answers with.
+    func number(_ sql: String) throws(SQLiteError) -> Int {
+        let statement = try statement(sql)
+        defer { statement.reset() }
+        return try statement.step() ? statement.integer(0) : 0
+    }
+
+    /// Escapes what has a meaning in SQLite's `file:` names (https://www.sqlite.org/uri.html).
+    private static func escapedForURI(_ path: String) -> String {
+        var escaped = ""
+        for character in path {
+            switch character {
+            case "%": escaped += "%25"
+            case "?": escaped += "%3f"
+            case "#": escaped += "%23"
+            default: escaped.append(character)
+            }
+        }
+        return escaped
+    }
+}
+
+/// A prepared statement. A blob that is bound must outlive the step; a blob that is read is valid until the next step.
+final class Statement {
+    private let handle: OpaquePointer
+    private let sql: String
+
+    fileprivate init(_ handle: OpaquePointer, _ sql: String) {
+        self.handle = handle
+        self.sql = sql
+    }
+
+    fileprivate func finalize() { sqlite3_finalize(handle) }
+
+    /// Binds a number. Positions count from 1.
+    func bind(_ value: Int, at position: Int32) throws(SQLiteError) {
+        try check(sqlite3_bind_int64(handle, position, Int64(value)))
+    }
+
+    /// Binds a text, which SQLite copies.
+    func bind(_ text: String, at position: Int32) throws(SQLiteError) {
+        try check(chaind_bind_text(handle, position, text, Int32(text.utf8.count)))
+    }
+
+    /// Binds bytes without a copy, steps once and resets.
+    func run(binding bytes: UnsafeRawBufferPointer, at position: Int32) throws(SQLiteError) {
+        defer {
+            reset()
+            sqlite3_bind_null(handle, position)
+        }
+        try check(chaind_bind_blob(handle, position, bytes.baseAddress, UInt64(bytes.count)))
+        _ = try step()
+    }
+
+    /// Steps once and resets: for statements that return no rows.
+    func run() throws(SQLiteError) {
+        defer { reset() }
+        _ = try step()
+    }
+
+    /// Goes to the next row; false after the last.
+    func step() throws(SQLiteError) -> Bool {
+        let code = sqlite3_step(handle)
+        switch code {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        default: throw SQLiteError(code, sql)
+        }
+    }
+
+    /// Ends the statement's read, so that it holds no snapshot.
+    func reset() { sqlite3_reset(handle) }
+
+    /// A column of the current row as a number. Columns count from 0.
+    func integer(_ column: Int32) -> Int { Int(sqlite3_column_int64(handle, column)) }
+
+    /// A column of the current row as bytes, valid until the next step or reset.
+    func bytes(_ column: Int32) throws(SQLiteError) -> UnsafeRawBufferPointer {
+        // The pointer first, then the size: https://www.sqlite.org/c3ref/column_blob.html
+        let start = sqlite3_column_blob(handle, column)
+        let count = Int(sqlite3_column_bytes(handle, column))
+        if start == nil && count > 0 { throw SQLiteError(SQLITE_NOMEM, sql) }
+        return UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count)
+    }
+
+    private func check(_ code: Int32) throws(SQLiteError) {
+        guard code == SQLITE_OK else { throw SQLiteError(code, sql) }
+    }
+}

@@ -1,0 +1,5 @@
+import ArgumentParser
+
+struct Verify: AsyncParsableCommand {
+    func run() async throws {}
+}

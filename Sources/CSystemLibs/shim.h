@@ -12,13 +12,12 @@ static inline int chaind_bind_text(sqlite3_stmt *statement, int index, const cha
     return sqlite3_bind_text(statement, index, text, bytes, SQLITE_TRANSIENT);
 }
 
-static inline int chaind_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, sqlite3_uint64 count) {
-    return sqlite3_bind_blob64(statement, index, bytes, count, SQLITE_STATIC);
+static inline int chaind_bind_blob_copy(sqlite3_stmt *statement, int index, const void *bytes, int count) {
+    return sqlite3_bind_blob(statement, index, bytes, count, SQLITE_TRANSIENT);
 }
 
-// Swift does not import variadic functions (https://www.sqlite.org/c3ref/db_config.html).
-static inline int chaind_db_config_flag(sqlite3 *database, int option, int on) {
-    return sqlite3_db_config(database, option, on, (int *)0);
+static inline int chaind_bind_blob_in_place(sqlite3_stmt *statement, int index, const void *bytes, sqlite3_uint64 count) {
+    return sqlite3_bind_blob64(statement, index, bytes, count, SQLITE_STATIC);
 }
 
 #endif

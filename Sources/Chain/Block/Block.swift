@@ -69,4 +69,10 @@ public struct Origin: Hashable, Sendable {
             ?? Origin(
                 hash: block.hash, previousHash: block.previousHash, timestamp: block.timestamp, height: block.height)
     }
+
+    /// Whether the hash is that of the previous hash, the timestamp and this text.
+    func isOrigin(of data: String) -> Bool {
+        guard timestamp >= 0, height >= 0 else { return false }
+        return Block(height: height, timestamp: timestamp, data: data, previousHash: previousHash).hash == hash
+    }
 }

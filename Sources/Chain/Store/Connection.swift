@@ -15,7 +15,7 @@ final class Connection {
     }
 
     private let handle: OpaquePointer
-    private var statements: [String: Statement] = [:]
+    private var idleStatements: [String: [Statement]] = [:]
 
     /// Opens a database file that exists.
     ///
@@ -51,8 +51,8 @@ final class Connection {
     func close() {
         guard !isClosed else { return }
         isClosed = true
-        for statement in statements.values { statement.finalize() }
-        statements = [:]
+        for statement in idleStatements.values.joined() { statement.finalize() }
+        idleStatements = [:]
         sqlite3_close_v2(handle)
     }
 
@@ -62,22 +62,31 @@ final class Connection {
         guard code == SQLITE_OK else { throw SQLiteError(code, sql) }
     }
 
-    /// The prepared statement for a text, made once a connection.
-    func statement(_ sql: String) throws(SQLiteError) -> Statement {
-        if let cached = statements[sql] { return cached }
+    /// Calls `body` with a prepared statement that nobody else is stepping through, kept for the next time.
+    func with<Answer>(
+        _ sql: String, _ body: (Statement) throws(SQLiteError) -> Answer
+    ) throws(SQLiteError) -> Answer {
+        let statement: Statement
+        if let idle = idleStatements[sql]?.popLast() { statement = idle } else { statement = try prepare(sql) }
+        defer {
+            statement.reset()
+            idleStatements[sql, default: []].append(statement)
+        }
+        return try body(statement)
+    }
+
+    /// The single number that a statement answers with; 0 where it answers with no row.
+    func number(_ sql: String) throws(SQLiteError) -> Int {
+        try with(sql) { statement throws(SQLiteError) in
+            try statement.step() ? statement.integer(0) : 0
+        }
+    }
+
+    private func prepare(_ sql: String) throws(SQLiteError) -> Statement {
         var prepared: OpaquePointer?
         let code = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
         guard code == SQLITE_OK, let prepared else { throw SQLiteError(code, sql) }
-        let statement = Statement(prepared, sql)
-        statements[sql] = statement
-        return statement
-    }
-
-    /// The single number that a statement answers with.
-    func number(_ sql: String) throws(SQLiteError) -> Int {
-        let statement = try statement(sql)
-        defer { statement.reset() }
-        return try statement.step() ? statement.integer(0) : 0
+        return Statement(prepared, sql)
     }
 
     /// Escapes what has a meaning in SQLite's `file:` names (https://www.sqlite.org/uri.html).
@@ -117,19 +126,17 @@ final class Statement {
         try check(chaind_bind_text(handle, position, text, Int32(text.utf8.count)))
     }
 
-    /// Binds bytes without a copy, steps once and resets.
-    func run(binding bytes: UnsafeRawBufferPointer, at position: Int32) throws(SQLiteError) {
-        defer {
-            reset()
-            sqlite3_bind_null(handle, position)
-        }
-        try check(chaind_bind_blob(handle, position, bytes.baseAddress, UInt64(bytes.count)))
-        _ = try step()
+    /// Binds a hash, which SQLite copies.
+    func bind(_ hash: Hash, at position: Int32) throws(SQLiteError) {
+        try check(
+            hash.bytes.withUnsafeBytes { chaind_bind_blob_copy(handle, position, $0.baseAddress, Int32($0.count)) })
     }
 
-    /// Steps once and resets: for statements that return no rows.
-    func run() throws(SQLiteError) {
-        defer { reset() }
+    /// Binds bytes without a copy, and steps once: for statements that return no rows.
+    func run(binding bytes: UnsafeRawBufferPointer, at position: Int32) throws(SQLiteError) {
+        defer { sqlite3_bind_null(handle, position) }
+        try check(chaind_bind_blob_in_place(handle, position, bytes.baseAddress, UInt64(bytes.count)))
+        defer { sqlite3_reset(handle) }
         _ = try step()
     }
 
@@ -144,7 +151,7 @@ final class Statement {
     }
 
     /// Ends the statement's read, so that it holds no snapshot.
-    func reset() { sqlite3_reset(handle) }
+    fileprivate func reset() { sqlite3_reset(handle) }
 
     /// A column of the current row as a number. Columns count from 0.
     func integer(_ column: Int32) -> Int { Int(sqlite3_column_int64(handle, column)) }

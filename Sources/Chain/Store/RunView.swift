@@ -86,6 +86,9 @@ struct RunView {
         return origins
     }
 
+    /// The bytes of all texts, as the last block's end says.
+    var dataSizeBytes: Int { dataEnd(count - 1) }
+
     /// Whether the columns take exactly the bytes that there are.
     var isWhole: Bool {
         dataStart + dataEnd(count - 1) + RunLimits.originSizeBytes * origins(before: count) == bytes.count

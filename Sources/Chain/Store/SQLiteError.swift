@@ -20,9 +20,9 @@ public struct SQLiteError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The disk has no room for the transaction, which is rolled back.
     public var isDiskFull: Bool { primaryCode == SQLITE_FULL }
 
-    /// A page cannot be read, or does not hold what it should.
+    /// A page cannot be read, or does not hold what it should. (`SQLITE_IOERR_NOMEM` is no damage.)
     public var isDamage: Bool {
-        [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR].contains(primaryCode)
+        [SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR].contains(primaryCode) && extendedCode != SQLITE_IOERR | 12 << 8
     }
 
     /// SQLite's name for the error, with the operation.

@@ -1,17 +1,18 @@
 // One process at a time may write a database: an advisory lock on a file beside it, which names who has it.
 
 import Glibc
+import Synchronization
 
-/// Holds `DATABASE.lock` locked as long as it lives. The file stays; a lock ends with its process, however that ends.
+/// Holds `DATABASE.lock` locked until it is released. The file stays; a lock ends with its process, however that ends.
 final class StoreLock: Sendable {
-    private let descriptor: Int32
+    private let descriptor: Mutex<Int32?>
 
     /// Takes the lock for the database at `path`.
     ///
     /// - Throws: `OpenError.inUse` with the other's process id, or `OpenError.fileSystem`.
     init(path: String) throws(OpenError) {
         let lockPath = path + ".lock"
-        descriptor = Glibc.open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        let descriptor = Glibc.open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw OpenError(path: path, reason: .fileSystem(operation: "creating \(lockPath)", code: errno))
         }
@@ -30,9 +31,18 @@ final class StoreLock: Sendable {
             close(descriptor)
             throw OpenError(path: path, reason: .fileSystem(operation: "writing \(lockPath)", code: code))
         }
+        self.descriptor = Mutex(descriptor)
     }
 
-    deinit { close(descriptor) }
+    deinit { release() }
+
+    /// Lets another process have the database.
+    func release() {
+        descriptor.withLock { descriptor in
+            if let open = descriptor { close(open) }
+            descriptor = nil
+        }
+    }
 
     /// Refuses if another process holds the lock; creates nothing.
     ///
@@ -45,6 +55,9 @@ final class StoreLock: Sendable {
             throw OpenError(path: path, reason: .inUse(processID: processID(descriptor)))
         }
     }
+
+    /// Removes the lock file of a database that is never opened under this name again.
+    static func remove(path: String) { unlink(path + ".lock") }
 
     private static func processID(_ descriptor: Int32) -> Int? {
         var buffer = [UInt8](repeating: 0, count: 32)

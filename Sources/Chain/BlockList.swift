@@ -1,0 +1,225 @@
+// The engine's front: one open database, with its writer, its readers and its validation.
+
+import Glibc
+import Synchronization
+
+/// A tamper-evident, append-only list of blocks in one SQLite database.
+///
+/// One process has a database open at a time. All members may be called from anywhere; what blocks, blocks threads of
+/// the list's own.
+public final class BlockList: Sendable {
+    private let path: String
+    /// Held until the list is closed.
+    let lock: StoreLock
+    private let state: ListState
+    private let hashes: HashTable
+    private let writer: StoreWriter
+    private let sequencer: Sequencer
+    private let readers: [StoreReader]
+    private let nextReader = Atomic(0)
+    /// Looks for hashes that are not in the table; one at a time, and not in the way of other reads.
+    private let hashReader: StoreReader
+    private let validation: SharedValidation
+
+    // MARK: Opening and closing
+
+    /// Opens a database, or creates one with the genesis. The folder must exist.
+    ///
+    /// - Parameter now: gives the time, in whole seconds since the Unix epoch.
+    /// - Throws: `OpenError`; a file that is refused is left as it was.
+    public static func open(
+        path: String, options: BlockListOptions = .init(), now: @escaping @Sendable () -> Int64
+    ) async throws(OpenError) -> BlockList {
+        // Before the lock, which leaves a file beside the database.
+        var exists = try StoreFile.exists(path: path)
+        let lock = try StoreLock(path: path)
+        if !exists { exists = try StoreFile.exists(path: path) }
+        if !exists { try StoreFile.create(path: path) }
+        let list = BlockList(path: path, options: options, lock: lock, now: now)
+        do throws(SQLiteError) {
+            try await list.writer.open()
+        } catch {
+            throw OpenError(path: path, reason: .database(error))
+        }
+        return list
+    }
+
+    private init(path: String, options: BlockListOptions, lock: StoreLock, now: @escaping @Sendable () -> Int64) {
+        self.path = path
+        self.lock = lock
+        let state = ListState()
+        self.state = state
+        hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
+        writer = StoreWriter(path: path, state: state, hashes: hashes)
+        sequencer = Sequencer(writer: writer, options: options, now: now)
+        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path) }
+        hashReader = StoreReader(path: path)
+        validation = SharedValidation(state: state) { end in
+            try await BlockList.validate(path: path, end: end, state: state)
+        }
+    }
+
+    /// Takes no more appends, answers those taken, and closes the database, which removes its WAL.
+    ///
+    /// - Throws: `SQLiteError` if the WAL could not be moved into the database; nothing is lost by that.
+    public func close() async throws(SQLiteError) {
+        defer { lock.release() }
+        try await closeDatabase()
+    }
+
+    /// As `close`, but no other process can have the database yet.
+    func closeDatabase() async throws(SQLiteError) {
+        await sequencer.close()
+        await validation.close()
+        for reader in readers + [hashReader] { await reader.close() }
+        try await writer.close()
+    }
+
+    // MARK: Appending
+
+    /// Appends the texts of a request, all or none, and answers once they are on disk.
+    ///
+    /// Cancelling the caller does not cancel the append.
+    ///
+    /// - Throws: `AppendError`.
+    public func append(_ request: AppendRequest) async throws(AppendError) -> [Block] {
+        try await sequencer.append(request)
+    }
+
+    // MARK: Reading
+
+    /// What is known of the list without reading it.
+    public var status: ListStatus {
+        let head = state.head
+        return ListStatus(
+            height: head.height, headHash: head.hash, headTimestamp: head.timestamp,
+            validatedHeight: state.validatedHeight, damagedHeights: Array(state.damagedHeights.prefix(100)))
+    }
+
+    /// The block at a height, checked; `nil` beyond the head.
+    public func block(at height: Int) async throws(ReadError) -> Block? {
+        guard 0...state.head.height ~= height else { return nil }
+        return try await reading { reader throws(ReadError) in try await reader.block(at: height) }
+    }
+
+    /// The block of a hash, checked; `nil` if the list has none.
+    ///
+    /// - Throws: `ReadError.hashesIncomplete` for a hash that is not found before `validateInBackground` has ended, and
+    ///   `ReadError.damaged` for one that is not found while blocks are damaged: it may be theirs.
+    public func block(hash: Hash) async throws(ReadError) -> Block? {
+        let lowestHeight = hashes.lowestHeight
+        for height in hashes.candidates(prefix: hash.prefix) {
+            if let block = try await block(at: height), block.hash == hash { return block }
+        }
+        // From the newest of those that the table has no room for.
+        for first in stride(from: 0, to: lowestHeight, by: BlockList.scanBlocks).reversed() {
+            let end = min(lowestHeight, first + BlockList.scanBlocks)
+            for found in try await hashReader.hashes(withPrefixes: [hash.prefix], from: first, below: end)
+            where found.hash == hash {
+                return try await block(at: found.height)
+            }
+        }
+        guard hashes.isComplete else { throw .hashesIncomplete }
+        if let damaged = state.damagedHeights.first { throw .damaged(height: damaged) }
+        return nil
+    }
+
+    private static let scanBlocks = 65_536
+
+    /// The first block that is not older than a timestamp, by its height; `nil` if all are older.
+    public func firstHeight(notBefore timestamp: Int64) async throws(ReadError) -> Int? {
+        let end = state.head.height + 1
+        return try await reading { reader throws(ReadError) in
+            try await reader.firstHeight(notBefore: timestamp, below: end)
+        }
+    }
+
+    /// A piece of the list from a height on, checked: at most `limit` blocks, and at most one run of the file. `nil`
+    /// beyond the head, and for no blocks.
+    public func slice(from height: Int, limit: Int) async throws(ReadError) -> BlockSlice? {
+        guard 0...state.head.height ~= height, limit > 0 else { return nil }
+        return try await reading { reader throws(ReadError) in
+            try await reader.slice(from: height, limit: limit)
+        }
+    }
+
+    /// The pieces of the list from a height on, each read when it is asked for.
+    public func slices(from height: Int, limit: Int? = nil) -> BlockSlices {
+        BlockSlices(list: self, firstHeight: height, limit: limit)
+    }
+
+    private func reading<Answer: Sendable>(
+        _ body: (StoreReader) async throws(ReadError) -> Answer
+    ) async throws(ReadError) -> Answer {
+        let turn = nextReader.wrappingAdd(1, ordering: .relaxed).newValue
+        do throws(ReadError) {
+            return try await body(readers[Int(UInt(bitPattern: turn) % UInt(readers.count))])
+        } catch {
+            if case .damaged(let height) = error { state.damaged(height) }
+            throw error
+        }
+    }
+
+    // MARK: Validating
+
+    /// Validates the list up to the head of now, on all cores. Callers that come while one runs share it, or the next.
+    ///
+    /// - Throws: `ReadError` if the file could not be read for a reason other than damage; `CancellationError`.
+    public func validate() async throws -> ValidationReport {
+        try await validation.report()
+    }
+
+    /// Reads the whole list once after it was opened, on half of the cores: `status` says how far it was found good,
+    /// and `block(hash:)` then knows every hash.
+    ///
+    /// - Throws: as `validate`.
+    public func validateInBackground() async throws {
+        let end = state.openedEndHeight
+        let validation = ListValidation(
+            end: end, stopsAtFirstFault: false,
+            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2),
+            hashes: hashes
+        ) { [state] checkedEnd, firstFault in
+            state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
+        }
+        let faults = try await validation.run()
+        state.validatedAll(upTo: end - 1, damaged: faults.map(\.height))
+        if faults.count < ListState.damagedMax { hashes.markComplete() }
+    }
+
+    private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
+        let validation = ListValidation(
+            end: end, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount)
+        ) { _, _ in }
+        let fault = try await validation.run().first
+        if let fault { state.damaged(fault.height) } else { state.validatedAll(upTo: end - 1, damaged: []) }
+        return ValidationReport(height: end - 1, blocks: fault?.height ?? end, fault: fault)
+    }
+
+    /// Validates a database that nobody has open, its WAL included, on all cores. Changes and leaves nothing.
+    ///
+    /// - Throws: `OpenError` for a file that is not a database of ours or is in use; `ReadError` if it can't be read at
+    ///   all; `CancellationError`.
+    public static func verify(
+        path: String, onProgress: @escaping @Sendable (ValidationProgress) -> Void
+    ) async throws -> ValidationReport {
+        let file = try OfflineFile(path: path)
+        defer { file.close() }
+        let readers = scanReaders(path: path, count: coreCount, source: .offline(parameters: file.parameters))
+        // An empty table lacks the genesis.
+        let end = max(1, try await readers[0].endHeight())
+        let validation = ListValidation(end: end, stopsAtFirstFault: true, readers: readers) { checkedEnd, _ in
+            onProgress(ValidationProgress(blocks: checkedEnd, blocksTotal: end))
+        }
+        let fault = try await validation.run().first
+        return ValidationReport(height: end - 1, blocks: fault?.height ?? end, fault: fault)
+    }
+
+    private static func scanReaders(
+        path: String, count: Int, source: StoreReader.Source = .live
+    ) -> [StoreReader] {
+        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source) }
+    }
+
+    private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+}

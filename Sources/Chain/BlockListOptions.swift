@@ -1,0 +1,33 @@
+// What a list is opened with, and what it says of itself.
+
+/// The limits of a list.
+public struct BlockListOptions: Sendable {
+    /// Bytes of UTF-8 that one text may have.
+    public var dataSizeBytesMax = 1024 * 1024
+    /// Appends that may wait for the disk.
+    public var queueAppendsMax = 10_000
+    /// Bytes of text that may wait for the disk.
+    public var queueSizeBytesMax = 64 * 1024 * 1024
+    /// Connections for reading, each with a thread.
+    public var readers = 4
+    /// Hashes that are kept in memory for `BlockList.block(hash:)`, at 10 to 15 bytes each and at least 1,000; older
+    /// ones are found by a scan.
+    public var hashesMax = 20_000_000
+
+    /// The defaults.
+    public init() {}
+}
+
+/// What is known of a list without reading it.
+public struct ListStatus: Hashable, Sendable {
+    /// The height of the head.
+    public let height: Int
+    /// The hash of the head; 32 zero bytes if the head is damaged.
+    public let headHash: Hash
+    /// The timestamp of the head.
+    public let headTimestamp: Int64
+    /// Blocks up to this height were found good since the list was opened; `nil` before the first one was.
+    public let validatedHeight: Int?
+    /// The lowest damaged heights, at most 100, ascending.
+    public let damagedHeights: [Int]
+}

@@ -1,0 +1,141 @@
+// The database file: how it is told from others before SQLite touches it, and how a new one comes to be.
+
+import CSystemLibs
+import Glibc
+
+/// What marks a file as ours, and what is in it.
+enum StoreFile {
+    /// `chnd`, at offset 68 of the file (https://www.sqlite.org/fileformat2.html).
+    static let applicationID: UInt32 = 0x6368_6E64
+    /// The version of the tables, at offset 60.
+    static let formatVersion = 1
+
+    /// A run's key is the height of its first block. The origins and keys are those of the blocks in the list.
+    private static let schema = """
+        PRAGMA application_id = \(applicationID);
+        PRAGMA user_version = \(formatVersion);
+        CREATE TABLE runs(
+            position INTEGER PRIMARY KEY,
+            blocks INTEGER NOT NULL,
+            content BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE origins(
+            identity BLOB NOT NULL,
+            position INTEGER NOT NULL,
+            PRIMARY KEY(identity, position)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE idempotency(
+            key TEXT PRIMARY KEY,
+            request BLOB NOT NULL,
+            taken INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            blocks INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX idempotency_taken ON idempotency(taken);
+        """
+
+    /// Whether there is a file; if there is, refuses one that is not ours. Reads the header only and changes nothing.
+    ///
+    /// - Throws: `OpenError`.
+    static func exists(path: String) throws(OpenError) -> Bool {
+        var attributes = stat()
+        guard stat(path, &attributes) == 0 else {
+            if errno == ENOENT { return false }
+            throw OpenError(path: path, reason: .fileSystem(operation: "looking it up", code: errno))
+        }
+        guard attributes.st_mode & S_IFMT == S_IFREG else {
+            throw OpenError(path: path, reason: .notADatabase)
+        }
+        try checkHeader(path: path, sizeBytes: Int(attributes.st_size))
+        return true
+    }
+
+    private static func checkHeader(path: String, sizeBytes: Int) throws(OpenError) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "reading it", code: errno))
+        }
+        defer { close(descriptor) }
+        var header = [UInt8](repeating: 0, count: 100)
+        let count = pread(descriptor, &header, header.count, 0)
+        guard count >= 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "reading it", code: errno))
+        }
+        guard count == header.count, header.starts(with: Array("SQLite format 3\0".utf8)) else {
+            throw OpenError(path: path, reason: .notADatabase)
+        }
+        func number(_ offset: Int) -> UInt32 {
+            header[offset..<(offset + 4)].reduce(0) { $0 << 8 | UInt32($1) }
+        }
+        guard number(68) == applicationID else {
+            throw OpenError(path: path, reason: .otherProgram(applicationID: number(68)))
+        }
+        guard number(60) <= UInt32(formatVersion) else {
+            throw OpenError(path: path, reason: .newerVersion(found: Int(number(60)), supported: formatVersion))
+        }
+        // With a WAL beside it, the file may lack pages that the WAL still holds.
+        let pageSizeBytes = number(16) >> 16 == 1 ? 65536 : Int(number(16) >> 16)
+        let expectedBytes = pageSizeBytes * Int(number(28))
+        if sizeBytes < expectedBytes && walSizeBytes(path: path) == 0 {
+            throw OpenError(path: path, reason: .truncated(expectedBytes: expectedBytes, foundBytes: sizeBytes))
+        }
+    }
+
+    /// The size of the WAL that a process left behind; 0 where there is none.
+    static func walSizeBytes(path: String) -> Int {
+        var attributes = stat()
+        return stat(path + "-wal", &attributes) == 0 ? Int(attributes.st_size) : 0
+    }
+
+    /// Makes a database with the genesis beside `path` and renames it into place, so that no kill leaves half of one.
+    /// The caller holds the lock.
+    ///
+    /// - Throws: `OpenError.fileSystem` or `.database`.
+    static func create(path: String) throws(OpenError) {
+        let newPath = path + ".new"
+        try remove(newPath, for: path)
+        let descriptor = Glibc.open(newPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "creating \(newPath)", code: errno))
+        }
+        close(descriptor)
+        do throws(SQLiteError) {
+            let connection = try Connection(path: newPath, access: .readWrite)
+            defer { connection.close() }
+            try connection.execute("PRAGMA synchronous = FULL; BEGIN; \(schema)")
+            var builder = RunBuilder(height: 0)
+            builder.append(Block.genesis)
+            for run in builder.finish() { try RunStatements.insert(run, on: connection) }
+            try connection.execute("COMMIT; PRAGMA journal_mode = WAL")
+        } catch {
+            throw OpenError(path: path, reason: .database(error))
+        }
+        try move(newPath, to: path)
+    }
+
+    /// Renames a closed database over `path`, durably. The caller holds the lock.
+    static func move(_ source: String, to path: String) throws(OpenError) {
+        guard rename(source, path) == 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "renaming \(source)", code: errno))
+        }
+        let slash = path.lastIndex(of: "/")
+        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let descriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "opening \(folder)", code: errno))
+        }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "syncing \(folder)", code: errno))
+        }
+    }
+
+    /// Removes a database file that was never put into place, with what SQLite keeps beside it.
+    static func remove(_ leftover: String, for path: String) throws(OpenError) {
+        for name in [leftover, leftover + "-journal", leftover + "-wal", leftover + "-shm"] {
+            guard unlink(name) == 0 || errno == ENOENT else {
+                throw OpenError(path: path, reason: .fileSystem(operation: "removing \(name)", code: errno))
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// Checks one piece of the list, straight from the rows of the file.
+
+/// What a check of the blocks from `first` to before `end` found.
+struct PieceReport: Sendable {
+    let first: Int
+    let end: Int
+    /// The stored hash before the first block; `nil` for the genesis, and where there is none.
+    let previousHash: Hash?
+    /// The stored hash of the last block; `nil` where there is none.
+    let lastHash: Hash?
+    /// The lowest faults, ascending.
+    let faults: [ValidationFault]
+    /// The blocks that were appended again.
+    let origins: [IdentityAt]
+    /// The prefixes of the stored hashes, 0 for a block that cannot be read; empty unless they were asked for.
+    let prefixes: [UInt64]
+}
+
+/// An identity, and the height of the block that has it.
+struct IdentityAt: Sendable {
+    let identity: Hash
+    let height: Int
+}
+
+/// Goes through the rows of a piece. See `StoreReader.check`.
+struct PieceCheck {
+    /// Faults that are kept of one piece.
+    static let faultsMax = 1_000
+    /// Bytes after which a piece ends early, so that no read transaction lasts long.
+    static let sizeBytesMax = 32 * 1024 * 1024
+
+    private let first: Int
+    private let end: Int
+    private let keepsPrefixes: Bool
+    private var checker: BlockChecker
+    private var previousHash: Hash?
+    private var faults: [ValidationFault] = []
+    private var origins: [IdentityAt] = []
+    private var prefixes: [UInt64] = []
+    private var sizeBytes = 0
+    private var isBegun = false
+
+    private init(first: Int, end: Int, keepsPrefixes: Bool) {
+        self.first = first
+        self.end = end
+        self.keepsPrefixes = keepsPrefixes
+        checker = BlockChecker(height: first, previous: nil)
+    }
+
+    /// Checks the blocks from `first` to before `end`, or to where `sizeBytesMax` is reached.
+    static func run(
+        from first: Int, below end: Int, keepsPrefixes: Bool, on connection: Connection
+    ) throws(SQLiteError) -> PieceReport {
+        var check = PieceCheck(first: first, end: end, keepsPrefixes: keepsPrefixes)
+        // From the block before, whose hash and timestamp the first block has to follow.
+        var next: Int? = max(0, first - 1)
+        while let start = next, start < end {
+            do throws(SQLiteError) {
+                try RunStatements.forEachRun(from: start, below: end, on: connection) {
+                    check.take($0)
+                    return check.sizeBytes < sizeBytesMax
+                }
+                next = nil
+            } catch {
+                guard error.isDamage else { throw error }
+                // What the page that cannot be read held is missing; the run after it is known by its key.
+                next = try check.nextRun(on: connection)
+                check.missing(upTo: next ?? end, found: "\(error)")
+                check.isBegun = true
+            }
+        }
+        return check.report()
+    }
+
+    private func nextRun(on connection: Connection) throws(SQLiteError) -> Int? {
+        do throws(SQLiteError) {
+            return try RunStatements.firstRun(from: isBegun ? checker.height + 1 : first, on: connection)
+        } catch {
+            guard error.isDamage else { throw error }
+            return nil
+        }
+    }
+
+    private mutating func take(_ row: RunRow) {
+        if row.endHeight > first { sizeBytes += row.content.count }
+        guard let view = row.view else {
+            if row.height >= checker.height {
+                missing(upTo: row.height, found: "a run at height \(row.height)")
+                missing(
+                    upTo: row.height + 1, expected: "the columns of \(row.blocks) blocks",
+                    found: "\(row.content.count) bytes")
+            }
+            return
+        }
+        if !isBegun {
+            isBegun = true
+            begin(view, from: row.height)
+        } else if row.height < checker.height {
+            note(.structure, at: row.height, expected: "a run at height \(checker.height)", found: "one before it")
+        }
+        if row.height > checker.height { missing(upTo: row.height, found: "a run at height \(row.height)") }
+        take(view, from: row.height)
+    }
+
+    /// Takes what the first block has to follow from the run that holds the block before.
+    private mutating func begin(_ view: RunView, from height: Int) {
+        let before = first - 1 - height
+        guard first > 0, before >= 0, before < view.count else { return }
+        previousHash = view.hash(before)
+        checker = BlockChecker(
+            height: first, previous: .init(hash: view.hash(before), timestamp: view.timestamp(before)))
+        // If the block before is damaged, the first one may have to follow what that block's parts give.
+        if before > 0, let block = view.block(before) {
+            var earlier = BlockChecker(
+                height: first - 1,
+                previous: .init(hash: view.hash(before - 1), timestamp: view.timestamp(before - 1)))
+            _ = earlier.check(block)
+            checker = earlier
+        }
+    }
+
+    private mutating func take(_ view: RunView, from height: Int) {
+        let firstIndex = checker.height - height
+        guard firstIndex >= 0, firstIndex < view.count else { return }
+        var originsBefore = view.origins(before: firstIndex)
+        let endIndex = min(view.count, end - height)
+        for index in firstIndex..<max(firstIndex, endIndex) {
+            guard let block = view.block(index, originsBefore: originsBefore) else {
+                missing(upTo: height + index + 1, expected: "a block within its run", found: "one beyond it")
+                continue
+            }
+            if let origin = block.origin {
+                originsBefore += 1
+                origins.append(IdentityAt(identity: origin.hash, height: height + index))
+            }
+            if keepsPrefixes { prefixes.append(block.hash.prefix) }
+            let fault = checker.check(block).fault
+            if let fault, faults.count < PieceCheck.faultsMax { faults.append(fault) }
+            if fault == nil, index == view.count - 1, !view.isWhole {
+                note(.structure, at: height + index, expected: "the end of the run", found: "more bytes")
+            }
+        }
+    }
+
+    /// Notes that the blocks before `height` are not there.
+    private mutating func missing(upTo height: Int, expected: String? = nil, found: String) {
+        while checker.height < min(height, end) {
+            note(
+                .structure, at: checker.height, expected: expected ?? "a run at height \(checker.height)", found: found)
+            if keepsPrefixes { prefixes.append(0) }
+            checker.skip()
+        }
+    }
+
+    private mutating func note(_ kind: ValidationFault.Kind, at height: Int, expected: String, found: String) {
+        guard height >= first, faults.count < PieceCheck.faultsMax else { return }
+        faults.append(ValidationFault(height: height, kind: kind, expected: expected, found: found))
+    }
+
+    private consuming func report() -> PieceReport {
+        if sizeBytes < PieceCheck.sizeBytesMax { missing(upTo: end, found: "no run") }
+        return PieceReport(
+            first: first, end: checker.height, previousHash: previousHash, lastHash: checker.previous?.hash,
+            faults: faults.sorted { $0.height < $1.height }, origins: origins, prefixes: prefixes)
+    }
+}

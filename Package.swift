@@ -37,7 +37,14 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
-        .target(name: "TestSupport", dependencies: ["Chain", "CSystemLibs"], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Chain", "CSystemLibs",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ],
+            path: "Tests/TestSupport"
+        ),
         .testTarget(name: "ChainTests", dependencies: ["Chain", "CSystemLibs", "TestSupport"]),
         .testTarget(
             name: "chaindTests",

@@ -1,0 +1,67 @@
+// The answers of the routes, as a client of the original decodes them: the names of the fields are the protocol.
+
+/// A block as the routes answer with it.
+public struct BlockAnswer: Decodable, Hashable, Sendable {
+    public struct Origin: Decodable, Hashable, Sendable {
+        public let height: Int
+        public let hash: String
+        public let previousHash: String
+        public let timestamp: Int64
+
+        enum CodingKeys: String, CodingKey {
+            case height, hash, timestamp
+            case previousHash = "previous_hash"
+        }
+    }
+
+    public let height: Int
+    public let timestamp: Int64
+    public let data: String
+    public let previousHash: String
+    public let hash: String
+    public let origin: Origin?
+
+    enum CodingKeys: String, CodingKey {
+        case height, timestamp, data, hash, origin
+        case previousHash = "previous_hash"
+    }
+}
+
+/// `{"blocks": [...]}`.
+public struct BlocksAnswer: Decodable, Sendable {
+    public let blocks: [BlockAnswer]
+}
+
+/// What `GET /` answers.
+public struct StatusAnswer: Decodable, Sendable {
+    public let health: Bool
+    public let version: String
+    public let nodeID: String
+    public let height: Int
+    public let headHash: String
+    public let validatedHeight: Int?
+    public let damaged: [Int]
+
+    enum CodingKeys: String, CodingKey {
+        case health, version, height, damaged
+        case nodeID = "node_id"
+        case headHash = "head_hash"
+        case validatedHeight = "validated_height"
+    }
+}
+
+/// What `GET /blocks/valid` and `chaind verify --json` answer.
+public struct ValidationAnswer: Decodable, Sendable {
+    public struct Fault: Decodable, Sendable {
+        public let height: Int
+        public let kind: String
+        public let expected: String
+        public let found: String
+    }
+
+    public let state: String
+    public let height: Int
+    public let blocks: Int
+    public let seconds: Double
+    public let fault: Fault?
+}

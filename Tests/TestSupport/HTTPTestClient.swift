@@ -1,0 +1,76 @@
+// Requests to a node on 127.0.0.1, as the tests send them.
+
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// An answer, read to its end.
+public struct HTTPAnswer: Sendable {
+    public let status: Int
+    /// The fields with their names in lower case; of a repeated field the last.
+    public let fields: [String: String]
+    public let body: [UInt8]
+
+    /// The body as text.
+    public var text: String { String(decoding: body, as: UTF8.self) }
+
+    /// The body decoded from JSON.
+    public func json<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(body))
+        } catch {
+            throw TestSupportError("\(status) is no \(type): \(text.prefix(500)) (\(error))")
+        }
+    }
+}
+
+/// Sends requests to one port of 127.0.0.1, over connections that all tests share.
+public struct HTTPTestClient: Sendable {
+    public let port: Int
+
+    public init(port: Int) { self.port = port }
+
+    /// One for the whole run. It fails at once where no one listens, rather than trying again until its time-out.
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.httpVersion = .http1Only
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 2_000
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.decompression = .disabled
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
+    /// Sends a request and reads its answer, at most 256 MiB.
+    public func send(
+        _ method: String, _ path: String, fields: [String: String] = [:], body: [UInt8]? = nil,
+        timeoutSeconds: Int64 = 30
+    ) async throws -> HTTPAnswer {
+        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+        request.method = HTTPMethod(rawValue: method)
+        for (name, value) in fields { request.headers.add(name: name, value: value) }
+        if let body { request.body = .bytes(body) }
+        let response = try await Self.client.execute(request, timeout: .seconds(timeoutSeconds))
+        let content = try await response.body.collect(upTo: 256 * 1024 * 1024)
+        return HTTPAnswer(
+            status: Int(response.status.code),
+            fields: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $1 },
+            body: Array(content.readableBytesView))
+    }
+
+    /// Sends a GET.
+    public func get(
+        _ path: String, fields: [String: String] = [:], timeoutSeconds: Int64 = 30
+    ) async throws -> HTTPAnswer {
+        try await send("GET", path, fields: fields, timeoutSeconds: timeoutSeconds)
+    }
+
+    /// Sends a value as JSON in a POST.
+    public func post(
+        _ path: String, _ value: some Encodable, fields: [String: String] = [:], timeoutSeconds: Int64 = 30
+    ) async throws -> HTTPAnswer {
+        let fields = ["Content-Type": "application/json"].merging(fields) { $1 }
+        let body = try Array(JSONEncoder().encode(value))
+        return try await send("POST", path, fields: fields, body: body, timeoutSeconds: timeoutSeconds)
+    }
+}

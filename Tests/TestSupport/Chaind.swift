@@ -1,4 +1,4 @@
-// The program as the tests build it: where it is, and how to run one of its commands to the end.
+// The program as the tests build it: where it is, and how to run its commands, and others, to their end.
 
 import Foundation
 
@@ -22,9 +22,9 @@ public enum Chaind {
 public struct CommandResult: Sendable {
     /// The exit status, 128 + the signal's number where a signal ended it.
     public let status: Int32
-    /// What it wrote to standard output.
+    /// What it wrote to standard output, the last megabyte.
     public let output: String
-    /// What it wrote to standard error.
+    /// What it wrote to standard error, the last megabyte.
     public let error: String
 }
 
@@ -35,13 +35,22 @@ public func runChaind(
     _ arguments: [String], environment: [String: String] = [:], standardInput: [UInt8] = [],
     directory: String? = nil, timeoutSeconds: Double = 60
 ) async throws -> CommandResult {
+    try await runCommand(
+        [Chaind.executable] + arguments, environment: Chaind.environment(environment), standardInput: standardInput,
+        directory: directory, timeoutSeconds: timeoutSeconds)
+}
+
+/// Runs a command, which is looked for in `PATH`, until it ends; otherwise as `runChaind`.
+public func runCommand(
+    _ command: [String], environment: [String: String] = ProcessInfo.processInfo.environment,
+    standardInput: [UInt8] = [], directory: String? = nil, timeoutSeconds: Double = 60
+) async throws -> CommandResult {
     try await withTemporaryDirectory { scratch in
         let streams = ChildProcess.Streams(
             input: scratch.path("input"), output: scratch.path("output"), error: scratch.path("error"))
         try Data(standardInput).write(to: URL(fileURLWithPath: streams.input))
         let child = try ChildProcess(
-            executable: Chaind.executable, arguments: arguments, environment: Chaind.environment(environment),
-            directory: directory ?? scratch.path, streams: streams)
+            command, environment: environment, directory: directory ?? scratch.path, streams: streams)
         defer { child.stop() }
         let status = try await child.wait(timeoutSeconds: timeoutSeconds)
         return CommandResult(status: status, output: endOfFile(streams.output), error: endOfFile(streams.error))

@@ -25,10 +25,8 @@ public final class ChildProcess: Sendable {
     /// signal from reaching another process that was given the id of a reaped child.
     private let exitStatus = Mutex<Int32?>(nil)
 
-    /// Starts an executable in a folder, with exactly the given environment.
-    public init(
-        executable: String, arguments: [String], environment: [String: String], directory: String, streams: Streams
-    ) throws {
+    /// Starts a command in a folder, with exactly the given environment.
+    public init(_ command: [String], environment: [String: String], directory: String, streams: Streams) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -49,13 +47,13 @@ public final class ChildProcess: Sendable {
 
         // `env` goes to the folder and then becomes the executable, process id and all.
         let launcher = "/usr/bin/env"
-        var arguments = ([launcher, "-C", directory, executable] + arguments).map { strdup($0) } + [nil]
+        var arguments = ([launcher, "-C", directory] + command).map { strdup($0) } + [nil]
         var variables = environment.map { strdup("\($0)=\($1)") } + [nil]
         defer { for string in arguments + variables { free(string) } }
         var processID: pid_t = 0
         let code = posix_spawn(&processID, launcher, &actions, &attributes, &arguments, &variables)
         guard code == 0 else {
-            throw TestSupportError("starting \(executable): \(String(cString: strerror(code)))")
+            throw TestSupportError("starting \(command): \(String(cString: strerror(code)))")
         }
         self.processID = processID
     }

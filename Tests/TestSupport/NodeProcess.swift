@@ -62,8 +62,8 @@ public final class NodeProcess: Sendable {
     public func launch() throws -> ChildProcess {
         stop()
         let started = try ChildProcess(
-            executable: Chaind.executable,
-            arguments: ["serve", "--host", "127.0.0.1", "--port", "\(port)", "--data-dir", dataDirectory] + arguments,
+            [Chaind.executable, "serve", "--host", "127.0.0.1", "--port", "\(port)", "--data-dir", dataDirectory]
+                + arguments,
             environment: Chaind.environment(environment), directory: directory,
             streams: ChildProcess.Streams(output: directory + "/output", error: directory + "/error"))
         child.withLock { $0 = started }

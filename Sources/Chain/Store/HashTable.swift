@@ -91,7 +91,7 @@ private struct Shard {
         rebuild(slotCount: slots.count, from: lowest)
     }
 
-    private func home(_ tag: UInt64) -> Int { Int(tag * UInt64(slots.count) >> 24) }
+    private func home(_ tag: UInt64) -> Int { Int((tag * UInt64(slots.count)) >> 24) }
 
     private mutating func place(_ slot: UInt64) {
         var index = home(slot >> 40)

@@ -56,6 +56,9 @@ final class Connection {
         sqlite3_close_v2(handle)
     }
 
+    /// Whether a transaction has begun and not ended.
+    var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
     /// Runs statements that return nothing.
     func execute(_ sql: String) throws(SQLiteError) {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)

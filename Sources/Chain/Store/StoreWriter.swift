@@ -36,8 +36,13 @@ actor StoreWriter {
             PRAGMA wal_autocheckpoint = 4000;
             PRAGMA journal_size_limit = 67108864;
             """)
-        // Writes and syncs what the WAL holds, so that a disk that still fails is noticed here.
-        try connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        do throws(SQLiteError) {
+            // Writes and syncs what the WAL holds, so that a disk that still fails is noticed here.
+            try connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        } catch {
+            // With a full disk the WAL stays, and a small append may still fit.
+            guard error.isDiskFull else { throw error }
+        }
         try readBack(connection)
         self.connection = connection
     }
@@ -114,29 +119,49 @@ actor StoreWriter {
         guard let connection else { throw .closed }
         var results: [Result<[Block], AppendError>] = []
         var batch = Batch(head: state.head, now: now)
+        var newTail = tail
         do throws(SQLiteError) {
             try connection.execute("BEGIN IMMEDIATE")
             for request in requests { results.append(try batch.take(request, on: connection)) }
-            try Tail.store(batch.blocks, merging: &tail, on: connection)
+            try Tail.store(batch.blocks, merging: &newTail, on: connection)
         } catch {
-            // Nothing was committed. Whatever the transaction left behind goes with the connection.
-            abandon()
-            throw error.isDiskFull ? .diskFull : .unavailable(error)
+            guard error.isDiskFull else {
+                abandon()
+                throw .unavailable(error)
+            }
+            rollBack(connection)
+            throw .diskFull
         }
         do throws(SQLiteError) {
             try connection.execute("COMMIT")
         } catch {
-            abandon()
             // A full disk shows while the frames are written, before the one that commits. After any other error
             // that one may be in the WAL, and a restart would find it.
-            throw error.isDiskFull ? .diskFull : .outcomeUnknown(error)
+            guard error.isDiskFull else {
+                abandon()
+                throw .outcomeUnknown(error)
+            }
+            rollBack(connection)
+            throw .diskFull
         }
+        tail = newTail
         if let last = batch.blocks.last {
             hashes.insert(batch.blocks.map(\.hash.prefix), from: last.height + 1 - batch.blocks.count)
             knownEndHeight = last.height + 1
             state.advance(to: Head(height: last.height, hash: last.hash, timestamp: last.timestamp))
         }
         return results
+    }
+
+    /// Ends a transaction that has not committed.
+    private func rollBack(_ connection: Connection) {
+        do throws(SQLiteError) {
+            // SQLite may have done it already (https://www.sqlite.org/lang_transaction.html).
+            if connection.isInTransaction { try connection.execute("ROLLBACK") }
+        } catch {
+            // What the transaction left behind goes with the connection.
+            abandon()
+        }
     }
 
     private func abandon() {

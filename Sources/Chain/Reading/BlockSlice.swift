@@ -32,9 +32,9 @@ public struct BlockSlice: Sendable {
 
     /// The hash of the last block.
     public var lastHash: Hash {
-        var last = previousHash
-        forEachBlock { last = $0.hash }
-        return last
+        content.withUnsafeBytes { bytes in
+            RunView(bytes, count: runBlocks)?.hash(firstIndex + count - 1) ?? previousHash
+        }
     }
 
     /// Calls `body` with each block in turn. What it is given is valid during the call only.

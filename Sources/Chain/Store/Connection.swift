@@ -85,6 +85,14 @@ final class Connection {
         }
     }
 
+    /// Moves all of the WAL into the database, and syncs both.
+    ///
+    /// - Throws: `SQLITE_BUSY` where a reader held it up (https://www.sqlite.org/pragma.html#pragma_wal_checkpoint).
+    func emptyWAL() throws(SQLiteError) {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)"
+        guard try number(sql) == 0 else { throw SQLiteError(SQLITE_BUSY, sql) }
+    }
+
     private func prepare(_ sql: String) throws(SQLiteError) -> Statement {
         var prepared: OpaquePointer?
         let code = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)

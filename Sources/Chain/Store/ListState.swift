@@ -57,8 +57,9 @@ final class ListState: Sendable {
         }
     }
 
-    /// Blocks up to `height`, the first one included, were validated.
+    /// Blocks up to `height` were validated; below 0, none.
     func validated(upTo height: Int) {
+        guard height >= 0 else { return }
         values.withLock { $0.validatedHeight = max($0.validatedHeight ?? 0, height) }
     }
 

@@ -37,8 +37,9 @@ actor StoreWriter {
             PRAGMA journal_size_limit = 67108864;
             """)
         do throws(SQLiteError) {
-            // Writes and syncs what the WAL holds, so that a disk that still fails is noticed here.
-            try connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            // What the WAL holds may come from a commit whose sync failed, and then be nowhere but in the system's
+            // memory. It is written and synced again here, before anything follows it.
+            try connection.emptyWAL()
         } catch {
             // With a full disk the WAL stays, and a small append may still fit.
             guard error.isDiskFull else { throw error }
@@ -52,7 +53,7 @@ actor StoreWriter {
         guard let connection else { return }
         self.connection = nil
         defer { connection.close() }
-        try connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try connection.emptyWAL()
     }
 
     /// Takes over the head that is on disk. When the database is opened again, it is the known one, or a later one

@@ -71,7 +71,9 @@ import Testing
             try await random.fill(list, blocks: 3_000)
             let blocks = try await all(list)
             let unknown = try #require(Hash(hex: String(repeating: "5a", count: 32)))
-            for block in blocks { #expect(try await list.block(hash: block.hash) == block) }
+            for block in blocks where block.height % 9 == 0 {
+                #expect(try await list.block(hash: block.hash) == block)
+            }
             try await list.close()
 
             list = try await BlockList.open(path: path, options: options) { 1_700_000_000 }
@@ -79,9 +81,13 @@ import Testing
             try await list.validateInBackground()
             #expect(try await list.block(hash: unknown) == nil)
             #expect(list.status.validatedHeight == list.status.height)
-            for block in blocks { #expect(try await list.block(hash: block.hash) == block) }
+            for block in blocks where block.height % 9 == 0 {
+                #expect(try await list.block(hash: block.hash) == block)
+            }
             try await random.fill(list, blocks: 5_000)
-            for block in try await all(list) { #expect(try await list.block(hash: block.hash) == block) }
+            for block in try await all(list) where block.height % 9 == 0 {
+                #expect(try await list.block(hash: block.hash) == block)
+            }
             try await list.close()
         }
     }

@@ -17,7 +17,7 @@ APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninterac
 .PHONY: run test test-long bench format lint libraries release
 
 run: release
-	exec .build/release/chaind serve $(ARGS)
+	exec .build/release/chaind serve --log-level notice $(ARGS)
 
 test: libraries
 	swift build --build-tests

@@ -123,6 +123,7 @@ import Testing
                 (200, { $0[1].blocks = 100_000 }),
                 (200, { $0[1].blocks = -1 }),
                 (200, { $0[1].content = [] }),
+                (399, { $0[1].content.append(0) }),
                 (300, { $0.append(.init(position: 300, blocks: 1, content: runs[0].content)) }),
                 (Int(runs[last - 1].position), { $0.remove(at: last - 1) }),
                 (Int(runs[last].position), { $0[last].position = 1 << 50 }),

@@ -1,0 +1,56 @@
+// Every setting of the program, declared once: name, default, limits, unit and help.
+
+/// The settings, by the names of their flags.
+enum Settings {
+    static let host = Setting<String>(
+        "host", default: "127.0.0.1", help: "The address or host name to listen on.")
+    static let port = Setting<Int>(
+        "port", default: 8000, in: 0...65_535, originalName: "UVICORN_PORT",
+        help: "The TCP port to listen on; 0 takes a free one.")
+    static let dataDirectory = Setting<String>(
+        "data-dir", default: "db",
+        help: "The folder of the database, made if missing; the file is chain.db, or SERVER_ID.db where that is set.")
+    static let logLevel = Setting<LogLevel>(
+        "log-level", default: LogLevel(.warning), help: "What is logged to standard error.")
+
+    static let dataSizeBytesMax = Setting<Int>(
+        "data-size-bytes-max", default: 1 << 20, in: 1...16 << 20,
+        help: "The largest text of a block, in bytes of UTF-8.")
+    static let queueAppendsMax = Setting<Int>(
+        "queue-appends-max", default: 10_000, in: 1...1_000_000, help: "How many appends may wait for the disk.")
+    static let queueSizeBytesMax = Setting<Int>(
+        "queue-size-bytes-max", default: 64 << 20, in: 16 << 20...16 << 30,
+        help: "How much text may wait for the disk, in bytes of UTF-8.")
+    static let readers = Setting<Int>(
+        "readers", default: 4, in: 1...64, help: "How many connections read the database at once.")
+    static let hashesMax = Setting<Int>(
+        "hashes-max", default: 20_000_000, in: 0...2_000_000_000,
+        help: "How many blocks are found by their hash without a scan; each takes some bytes of memory.")
+
+    static let connectionsMax = Setting<Int>(
+        "connections-max", default: 1_024, in: 1...65_536, help: "How many clients may be connected at once.")
+    static let bufferSizeBytesMax = Setting<Int>(
+        "buffer-size-bytes-max", default: 256 << 20, in: 128 << 20...64 << 30,
+        help: "How much memory the requests and answers under way may take together, in bytes.")
+    static let bodyTimeoutSeconds = Setting<Int>(
+        "body-timeout-seconds", default: 30, in: 1...3_600, help: "How long the body of a request may take, in seconds."
+    )
+    static let idleTimeoutSeconds = Setting<Int>(
+        "idle-timeout-seconds", default: 60, in: 1...3_600,
+        help: "How long a connection may stay without a request, or not take its answer, in seconds.")
+    static let shutdownTimeoutSeconds = Setting<Int>(
+        "shutdown-timeout-seconds", default: 20, in: 1...3_600,
+        help: "How long requests that were taken may last after a stop was asked for, in seconds.")
+
+    /// The database file in a data folder: the original's `SERVER_ID` names it where it is set.
+    ///
+    /// - Throws: `SettingError` if `SERVER_ID` is no file name.
+    static func databasePath(dataDirectory: String, source: SettingSource) throws(SettingError) -> String {
+        let serverID = try source.environmentValue("SERVER_ID")
+        guard let serverID else { return dataDirectory + "/chain.db" }
+        guard !serverID.isEmpty, !serverID.contains("/"), !serverID.contains("\0") else {
+            throw SettingError(description: "SERVER_ID must be a file name: not empty and without a slash")
+        }
+        return dataDirectory + "/\(serverID).db"
+    }
+}

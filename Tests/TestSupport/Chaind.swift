@@ -9,7 +9,7 @@ public enum Chaind {
         .deletingLastPathComponent().appendingPathComponent("chaind").path
 
     /// Our environment without what would set the program, and with what the test asks for.
-    static func environment(_ additions: [String: String]) -> [String: String] {
+    public static func environment(_ additions: [String: String] = [:]) -> [String: String] {
         var environment = ProcessInfo.processInfo.environment
         for name in environment.keys where name.hasPrefix("CHAIND_") || name == "SERVER_ID" || name == "UVICORN_PORT" {
             environment[name] = nil

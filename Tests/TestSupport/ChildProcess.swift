@@ -17,6 +17,12 @@ public final class ChildProcess: Sendable {
         var input = "/dev/null"
         var output: String
         var error: String
+
+        public init(input: String = "/dev/null", output: String, error: String) {
+            self.input = input
+            self.output = output
+            self.error = error
+        }
     }
 
     /// The process id.

@@ -111,7 +111,10 @@ import Testing
 
     @Test func misplacedRunsAreFound() async throws {
         try await withRandomList(seed: 10, blocks: 9_000) { path, database in
-            let blocks = try database.runs().flatMap(ReferenceList.decode)
+            // Without origins, which a byte too many would move.
+            var blocks = try database.runs().flatMap(ReferenceList.decode)
+            for index in blocks.indices { blocks[index].origin = nil }
+            rehash(&blocks, from: 0)
             let runs = ReferenceList.runs(blocks, sizes: [200, 200, 200])
             let last = runs.count - 1
             let changes: [(height: Int, change: (inout [RawRun]) -> Void)] = [

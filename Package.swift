@@ -59,6 +59,7 @@ let package = Package(
             dependencies: [
                 "chaind", "Chain", "CSystemLibs", "TestSupport",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Hummingbird", package: "hummingbird"),
             ]
         ),
     ],

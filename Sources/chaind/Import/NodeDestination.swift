@@ -7,14 +7,18 @@ import Foundation
 struct NodeDestination: ImportDestination {
     /// Blocks asked for at once, where their texts are small.
     private static let pageBlocksMax = 1000
-    /// The largest page taken: one block of the largest text that any node takes fits, as JSON at its longest.
-    private static let pageSizeBytesMax = 128 * 1024 * 1024
 
     private let client: NodeClient
+    private let pageSizeBytesMax: Int
     /// Begins the key of each batch: no other import has it.
     private let run = String(UInt64.random(in: 1 ... .max), radix: 16)
 
-    init(url: String, patience: NodeClient.Patience = .init()) throws(CommandError) {
+    /// - Parameter pageSizeBytesMax: the largest answer taken. One block of the largest text that any node takes must
+    ///   fit, as JSON at its longest.
+    init(
+        url: String, patience: NodeClient.Patience = .init(), pageSizeBytesMax: Int = 128 * 1024 * 1024
+    ) throws(CommandError) {
+        self.pageSizeBytesMax = pageSizeBytesMax
         client = try NodeClient(url: url, patience: patience)
     }
 
@@ -30,7 +34,7 @@ struct NodeDestination: ImportDestination {
         do {
             answer = try await client.post(
                 "/blocks/batch", json: Array(try encoder.encode(Batch(data: batch.texts))),
-                idempotencyKey: "\(run)-\(number)", answerSizeBytesMax: NodeDestination.pageSizeBytesMax)
+                idempotencyKey: "\(run)-\(number)", answerSizeBytesMax: pageSizeBytesMax)
         } catch NodeClient.Failure.gaveUp(let reason, let attempts, mayBeDone: true) {
             throw CommandError(
                 "\(reason) (\(attempts) attempts); they may be appended or not: --resume finds out")
@@ -57,7 +61,7 @@ struct NodeDestination: ImportDestination {
             let path = "/blocks/?from=\(next)&limit=\(min(limit, heights.upperBound - next + 1))"
             let answer: NodeClient.Answer
             do {
-                answer = try await client.get(path, answerSizeBytesMax: NodeDestination.pageSizeBytesMax)
+                answer = try await client.get(path, answerSizeBytesMax: pageSizeBytesMax)
             } catch NodeClient.Failure.answerTooLarge where limit > 1 {
                 limit = max(1, limit / 8)
                 continue

@@ -53,7 +53,7 @@ final class OriginalDatabase {
             throw CommandError("\(path): \(OriginalDatabase.reason(code))")
         }
         database = opened
-        sqlite3_busy_timeout(opened, 5_000)
+        sqlite3_busy_timeout(opened, 1_000)
         for sql in ["PRAGMA trusted_schema = OFF", "BEGIN"] {
             try check(sqlite3_exec(opened, sql, nil, nil, nil))
         }

@@ -1,0 +1,53 @@
+// `POST /blocks/` and `POST /blocks/batch`.
+
+import Chain
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// Appends to a list.
+struct AppendRoutes: Sendable {
+    let list: BlockList
+    let memory: MemoryBudget
+    /// The largest text, in bytes of UTF-8.
+    let dataSizeBytesMax: Int
+
+    /// Appends the texts of a request, all or none.
+    func append(_ request: Request, context: ConnectionContext, kind: AppendKind) async throws -> Response {
+        let memory = memory.share()
+        let content = try await content(of: request, context: context, kind: kind, memory: memory)
+        let idempotency = try idempotencyKey(of: request).map {
+            Idempotency(key: $0, requestHash: content.requestHash(kind: kind))
+        }
+        let drafts = content.texts.map { Draft(data: $0) }
+        let blocks = try await list.append(
+            AppendRequest(drafts: drafts, lastHash: content.lastHash, idempotency: idempotency))
+        return .blocks(blocks, holding: memory)
+    }
+
+    /// What the request asks for, within the limits: a JSON text may be six times as long as what it stands for.
+    private func content(
+        of request: Request, context: ConnectionContext, kind: AppendKind, memory: MemoryBudget.Share
+    ) async throws -> AppendContent {
+        let sizeBytesMax = kind == .single ? dataSizeBytesMax : AppendKind.batchSizeBytesMax
+        let tooLarge = HTTPFailure(dataSizeBytesMax: sizeBytesMax)
+        let body = try await request.readBody(
+            sizeBytesMax: 6 * sizeBytesMax + 4_096, memory: memory, tooLarge: tooLarge, context: context)
+        let content = try AppendContent(body, contentType: request.headers[.contentType], kind: kind)
+        guard content.texts.reduce(0, { $0 + $1.utf8.count }) <= sizeBytesMax else { throw tooLarge }
+        return content
+    }
+
+    private func idempotencyKey(of request: Request) throws(HTTPFailure) -> String? {
+        guard let key = request.headers.first(where: { $0.name.canonicalName == "idempotency-key" })?.value else {
+            return nil
+        }
+        guard 1...64 ~= key.utf8.count, key.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
+            throw HTTPFailure(
+                RequestFault(
+                    ["header", "idempotency-key"], "ensure this value has 1 to 64 printable ASCII characters",
+                    type: "value_error"))
+        }
+        return key
+    }
+}

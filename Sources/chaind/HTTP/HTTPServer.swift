@@ -1,0 +1,54 @@
+// Puts the HTTP side of a node together.
+
+import Chain
+import Hummingbird
+import Logging
+import NIOCore
+
+/// Where a node listens, and the limits of what it takes.
+struct HTTPServerLimits: Sendable {
+    /// The largest text of a block, in bytes of UTF-8.
+    var dataSizeBytesMax: Int
+    /// How many clients may be connected at once; more wait.
+    var connectionsMax: Int
+    /// What requests and answers under way may take together.
+    var bufferSizeBytesMax: Int
+    /// How long the body of a request may take.
+    var bodyTimeoutSeconds: Int
+    /// How long a connection may stay without a request, or not take its answer.
+    var idleTimeoutSeconds: Int
+}
+
+/// The size of the fields of a request, far above what any client of ours sends.
+private let fieldsSizeBytesMax = 32 << 10
+
+/// A server for a list. It runs as a service, until that is stopped.
+func makeHTTPServer(
+    list: BlockList, host: String, port: Int, limits: HTTPServerLimits, nodeID: String, logger: Logger,
+    onListening: @escaping @Sendable (SocketAddress?) async -> Void
+) -> some ApplicationProtocol {
+    let memory = MemoryBudget(sizeBytesMax: limits.bufferSizeBytesMax)
+    let responder = NodeResponder(
+        list: list,
+        blocks: BlockRoutes(list: list, memory: memory, logger: logger),
+        appends: AppendRoutes(list: list, memory: memory, dataSizeBytesMax: limits.dataSizeBytesMax),
+        metrics: RequestMetrics(), nodeID: nodeID, logger: logger)
+    return Application(
+        responder: responder,
+        server: .http1(
+            configuration: .init(
+                additionalChannelHandlers: [
+                    WriteDeadlineHandler(timeoutSeconds: limits.idleTimeoutSeconds),
+                    OrderlyCloseHandler(),
+                    BodyDeadlineHandler(timeoutSeconds: limits.bodyTimeoutSeconds),
+                ],
+                idleTimeout: .seconds(Int64(limits.idleTimeoutSeconds)),
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: fieldsSizeBytesMax, maxHeaderListSize: fieldsSizeBytesMax,
+                    maxHeaderFieldCount: 100))),
+        configuration: .init(
+            address: .hostname(host, port: port),
+            availableConnectionsDelegate: .maximum(limits.connectionsMax, logger: logger)),
+        onServerRunning: { channel in await onListening(channel.localAddress) },
+        logger: logger)
+}

@@ -1,0 +1,77 @@
+// Takes every request: finds its route, and turns whatever goes wrong into an answer.
+
+import Chain
+import HTTPTypes
+import Hummingbird
+import Logging
+
+/// Answers the requests of a node.
+struct NodeResponder: HTTPResponder {
+    let list: BlockList
+    let blocks: BlockRoutes
+    let appends: AppendRoutes
+    let metrics: RequestMetrics
+    /// Tells this process from any other.
+    let nodeID: String
+    let logger: Logger
+
+    func respond(to request: Request, context: ConnectionContext) async throws -> Response {
+        let start = ContinuousClock.now
+        let route = Route(path: request.uri.path)
+        let readsBody = request.method == .post && route?.methods.contains(.post) == true
+        // Noticing that a client left while the list is validated takes the connection.
+        var closes = route == .validation || request.announcesBody && !readsBody
+        var response: Response
+        do {
+            response = try await answer(request, route: route, context: context)
+        } catch {
+            let failure = failure(for: error, route: route)
+            closes = closes || failure.closesConnection
+            response = Response(failure)
+        }
+        metrics.record(route: route, status: response.status, duration: ContinuousClock.now - start)
+        if request.method == .head { response = response.createHeadResponse() }
+        return closes ? response.closingConnection() : response
+    }
+
+    private func answer(_ request: Request, route: Route?, context: ConnectionContext) async throws -> Response {
+        guard let route else { throw HTTPFailure.notFound }
+        guard route.methods.contains(request.method) else { throw HTTPFailure(allowed: route.methods) }
+        switch route {
+        case .status: return .nodeStatus(list.status, nodeID: nodeID)
+        case .blocks where request.method == .post:
+            return try await appends.append(request, context: context, kind: .single)
+        case .blocks: return try await blocks.page(request)
+        case .batch: return try await appends.append(request, context: context, kind: .batch)
+        case .head: return try await blocks.head()
+        case .validation: return try await blocks.validate(request)
+        case .block(let name): return try await blocks.block(name)
+        }
+    }
+
+    /// What an error is answered with. What whoever runs the node should know is logged.
+    private func failure(for error: any Error, route: Route?) -> HTTPFailure {
+        switch error {
+        case let failure as HTTPFailure: return failure
+        case let error as AppendError:
+            switch error {
+            case .outcomeUnknown, .diskFull, .unavailable, .damagedHead, .damaged:
+                logger.error("append failed", metadata: ["reason": "\(error)"])
+            default: break
+            }
+            return HTTPFailure(error)
+        case let error as ReadError:
+            switch error {
+            case .damaged, .database: logger.error("read failed", metadata: ["reason": "\(error)"])
+            case .hashesIncomplete, .listChanged, .closed: break
+            }
+            return HTTPFailure(error)
+        case is CancellationError: return .givenUp
+        default:
+            // Its type only: a description could hold what the client sent.
+            logger.error(
+                "request failed", metadata: ["route": "\(route?.name ?? "none")", "error": "\(type(of: error))"])
+            return HTTPFailure.internalError.closingConnection()
+        }
+    }
+}

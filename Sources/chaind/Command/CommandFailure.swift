@@ -20,7 +20,8 @@ func makeDirectory(_ path: String) throws(CommandError) {
         try makeDirectory(String(path[..<slash]))
     }
     guard mkdir(path, 0o755) == 0 || isDirectory(path) else {
-        throw CommandError("\(path): cannot make the folder: \(String(cString: strerror(errno)))")
+        let code = errno == EEXIST ? ENOTDIR : errno
+        throw CommandError("\(path): cannot make the folder: \(String(cString: strerror(code)))")
     }
 }
 

@@ -108,7 +108,7 @@ public struct BlockSlices: AsyncSequence, Sendable {
     }
 
     /// Reads the next piece when it is asked for, and checks that it continues the last one.
-    public struct Iterator: AsyncIteratorProtocol {
+    public struct Iterator: AsyncIteratorProtocol, Sendable {
         let list: BlockList
         var nextHeight: Int
         var remaining: Int?

@@ -39,7 +39,10 @@ final class StoreLock: Sendable {
     /// Lets another process have the database.
     func release() {
         descriptor.withLock { descriptor in
-            if let open = descriptor { close(open) }
+            guard let open = descriptor else { return }
+            // Closing alone would leave the lock with a child process that is just being started.
+            flock(open, LOCK_UN)
+            close(open)
             descriptor = nil
         }
     }

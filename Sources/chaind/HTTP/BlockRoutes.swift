@@ -56,14 +56,14 @@ struct BlockRoutes: Sendable {
         }
         let end = list.status.height + 1
         let start = if let since { try await list.firstHeight(notBefore: Int64(since)) ?? end } else { from ?? 0 }
-        var page = BlockPage(next: start, remaining: max(0, min(limit ?? .max, end - min(start, end))))
+        var page = BlockPage(list.slices(from: start, limit: max(0, min(limit ?? .max, end - min(start, end)))))
 
         let memory = memory.share()
         var buffer = ByteBuffer()
         buffer.writeStaticString("{\"blocks\":[")
         while buffer.readableBytes < BlockRoutes.wholePageSizeBytesMax {
             let sizeBytes = buffer.readableBytes
-            guard try await page.writeSlice(of: list, to: &buffer) else {
+            guard try await page.writeSlice(to: &buffer) else {
                 buffer.writeStaticString("]}")
                 return .json(buffer, holding: memory)
             }
@@ -81,7 +81,7 @@ struct BlockRoutes: Sendable {
                 try await writer.write(buffer)
                 do {
                     var slice = ByteBuffer()
-                    while try await page.writeSlice(of: list, to: &slice) {
+                    while try await page.writeSlice(to: &slice) {
                         try await writer.write(slice)
                         slice = ByteBuffer()
                     }
@@ -108,33 +108,26 @@ struct BlockRoutes: Sendable {
 
 /// Consecutive blocks that are still to be written, slice by slice.
 struct BlockPage: Sendable {
-    private(set) var next: Int
-    private(set) var remaining: Int
-    private var lastHash: Hash?
+    private var slices: BlockSlices.Iterator
+    private var isEmpty = true
 
-    init(next: Int, remaining: Int) {
-        self.next = next
-        self.remaining = remaining
+    init(_ slices: BlockSlices) {
+        self.slices = slices.makeAsyncIterator()
     }
 
     /// Writes the next slice, after a comma unless it is the first.
     ///
     /// - Returns: false if the page is at its end.
     /// - Throws: `ReadError`; `.listChanged` if the slice does not follow the one before.
-    mutating func writeSlice(of list: BlockList, to buffer: inout ByteBuffer) async throws(ReadError) -> Bool {
-        guard remaining > 0, let slice = try await list.slice(from: next, limit: remaining) else { return false }
-        if let lastHash, slice.previousHash != lastHash { throw .listChanged }
-        var isFirst = lastHash == nil
+    mutating func writeSlice(to buffer: inout ByteBuffer) async throws(ReadError) -> Bool {
+        guard let slice = try await slices.next() else { return false }
         slice.forEachBlock { block in
-            if !isFirst { buffer.writeStaticString(",") }
-            isFirst = false
+            if !isEmpty { buffer.writeStaticString(",") }
+            isEmpty = false
             buffer.writeJSON(
                 height: block.height, timestamp: block.timestamp, data: block.data, previousHash: block.previousHash,
                 hash: block.hash, origin: block.origin)
         }
-        lastHash = slice.lastHash
-        next += slice.count
-        remaining -= slice.count
         return true
     }
 }

@@ -16,7 +16,9 @@ struct OfflineFile {
             throw OpenError(path: path, reason: .fileSystem(operation: "opening it", code: ENOENT))
         }
         try StoreLock.checkFree(path: path)
-        guard StoreFile.walSizeBytes(path: path) > 0 else {
+        // A WAL that was killed before its first frame is a header of 32 bytes. It holds nothing, and SQLite would try for
+        // ten seconds to agree with it about the index that it makes from it.
+        guard StoreFile.walSizeBytes(path: path) > 32 else {
             // Nothing but the file counts, so SQLite needs no locks and no files of its own.
             parameters = "mode=ro&immutable=1"
             madeIndex = false

@@ -29,6 +29,18 @@ struct VerifyCommandTests {
         }
     }
 
+    /// A node that is killed right before the first frame leaves a WAL that is a header alone.
+    @Test func takesAWALWithoutAFrame() async throws {
+        try await withTemporaryDirectory { directory in
+            try await makeList(directory.path("chain.db"))
+            let header = Data([0x37, 0x7f, 0x06, 0x82] + [UInt8](repeating: 1, count: 28))
+            try header.write(to: URL(fileURLWithPath: directory.path("chain.db-wal")))
+            let result = try await runChaind(["verify", directory.path("chain.db")])
+            #expect(result.status == 0, "\(result.error)")
+            #expect(try directory.names() == ["chain.db", "chain.db-wal", "chain.db.lock"])
+        }
+    }
+
     @Test func findsTheFault() async throws {
         try await withTemporaryDirectory { directory in
             let path = directory.path("chain.db")

@@ -164,6 +164,12 @@ public enum ReferenceList {
         return runs
     }
 
+    /// The bytes of a hash as the routes write it; those that are no hexadecimal digits are left out.
+    public static func bytes(hex: String) -> [UInt8] {
+        let digits = hex.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+        return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(16 * digits[$0] + digits[$0 + 1]) }
+    }
+
     private static func bigEndian(_ number: UInt64, bytes: Int) -> [UInt8] {
         (0..<bytes).reversed().map { UInt8(truncatingIfNeeded: number >> UInt64(8 * $0)) }
     }

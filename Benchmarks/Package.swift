@@ -4,10 +4,10 @@ import PackageDescription
 // A package of its own, so that users of the library do not fetch what only measuring needs.
 let package = Package(
     name: "Benchmarks",
+    platforms: [.macOS(.v15)],
     dependencies: [
         .package(name: "chaind", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         // Without traits: the counters of allocations hook malloc, which is not what is measured here.
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.0", traits: []),
     ],
@@ -21,7 +21,6 @@ let package = Package(
                 "CSQLite",
                 .product(name: "Chain", package: "chaind"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
             ],
             path: "Sources/Ratios"
         ),

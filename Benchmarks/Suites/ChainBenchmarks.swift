@@ -1,58 +1,59 @@
-// Suites for work on one part of the engine, with percentiles, and to compare two commits.
+// Benchmarks for work on one part of the engine: `swift package --package-path Benchmarks benchmark`.
 
 import Benchmark
 import Chain
 import Foundation
 
-/// A list of 100,000 blocks of 64 bytes in a folder of its own.
-private func makeList() async throws -> (list: BlockList, path: String) {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("chaind-suite-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    let path = folder + "/chain.db"
-    let list = try await BlockList.open(path: path) { 1_800_000_000 }
-    let text = String(repeating: ".", count: 64)
-    for _ in 0..<10 {
-        _ = try await list.append(AppendRequest(drafts: (0..<10_000).map { _ in Draft(data: text) }))
-    }
-    return (list, path)
-}
-
-private func remove(_ path: String) throws {
-    try FileManager.default.removeItem(at: URL(fileURLWithPath: path).deletingLastPathComponent())
-}
-
 let benchmarks: @Sendable () -> Void = {
-    Benchmark.defaultConfiguration = .init(
-        metrics: [.wallClock, .throughput], maxDuration: .seconds(5), maxIterations: 10_000)
+    Benchmark.defaultConfiguration = .init(metrics: [.wallClock, .throughput], maxDuration: .seconds(2))
 
-    Benchmark("Append, one at a time") { benchmark in
-        let (list, path) = try await makeList()
-        benchmark.startMeasurement()
-        for _ in benchmark.scaledIterations {
-            _ = try await list.append(AppendRequest(drafts: [Draft(data: "one")]))
+    Benchmark("Hash a block of 64 B", configuration: .init(scalingFactor: .kilo)) { benchmark in
+        let text = String(repeating: "x", count: 64)
+        for height in benchmark.scaledIterations {
+            blackHole(Block(height: height, timestamp: 0, data: text, previousHash: .zero))
         }
-        benchmark.stopMeasurement()
-        try await list.close()
-        try remove(path)
     }
 
-    Benchmark("Read by height") { benchmark in
-        let (list, path) = try await makeList()
-        benchmark.startMeasurement()
+    Benchmark("Validate 100,000 blocks of 64 B from a file") { (_, list: SampleList) in
+        blackHole(try await list.list.validate())
+    } setup: {
+        try await SampleList(blocks: 100_000)
+    } teardown: {
+        try SampleList.remove()
+    }
+
+    Benchmark("Append, one at a time") { (_, list: SampleList) in
+        try await list.append(appends: 1)
+    } setup: {
+        try await SampleList(blocks: 1_000)
+    } teardown: {
+        try SampleList.remove()
+    }
+
+    Benchmark("Append 64 blocks, all in flight") { (_, list: SampleList) in
+        try await list.append(appends: 64)
+    } setup: {
+        try await SampleList(blocks: 1_000)
+    } teardown: {
+        try SampleList.remove()
+    }
+
+    Benchmark("Read a block by its height", configuration: .init(scalingFactor: .kilo)) {
+        (benchmark, list: SampleList) in
         for iteration in benchmark.scaledIterations {
-            blackHole(try await list.block(at: iteration &* 7_919 % 100_000))
+            blackHole(try await list.list.block(at: iteration * 7_919 % 100_000))
         }
-        benchmark.stopMeasurement()
-        try await list.close()
-        try remove(path)
+    } setup: {
+        try await SampleList(blocks: 100_000)
+    } teardown: {
+        try SampleList.remove()
     }
 
-    Benchmark("Validate 100,000 blocks from the file", configuration: .init(maxIterations: 100)) { benchmark in
-        let (list, path) = try await makeList()
-        benchmark.startMeasurement()
-        for _ in benchmark.scaledIterations { blackHole(try await list.validate()) }
-        benchmark.stopMeasurement()
-        try await list.close()
-        try remove(path)
+    Benchmark("Stream 100,000 blocks") { (_, list: SampleList) in
+        for try await slice in list.list.slices(from: 0) { blackHole(slice.lastHash) }
+    } setup: {
+        try await SampleList(blocks: 100_000)
+    } teardown: {
+        try SampleList.remove()
     }
 }

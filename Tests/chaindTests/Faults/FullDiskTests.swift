@@ -48,12 +48,19 @@ struct FullDiskTests {
             let ledger = Ledger()
             #expect(await ledger.append(["before"], to: node) == 200)
             try disk.leave(freeBytes: 400_000)
-            for round in 0..<8 {
-                let large = "large \(round) " + String(repeating: "x", count: 1_000_000)
-                async let first = ledger.append([large], to: node)
-                async let second = ledger.append(["small \(round)"], to: node)
-                #expect(await first == 507)
-                #expect(await second == 200)
+            // While the first of them is written the others wait, and share the next transaction.
+            for round in 0..<4 {
+                await withTaskGroup(of: Void.self) { group in
+                    for number in 0..<6 {
+                        group.addTask {
+                            let large = "large \(round), \(number) " + String(repeating: "x", count: 1_000_000)
+                            #expect(await ledger.append([large], to: node) == 507)
+                        }
+                        group.addTask {
+                            #expect(await ledger.append(["small \(round), \(number)"], to: node) == 200)
+                        }
+                    }
+                }
             }
             try await node.end(SIGKILL)
             try await node.start()

@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func aBodyThatDripsIsGivenUpToo() async throws {
-        try await withNode(arguments: ["--body-timeout-seconds", "1"]) { node async throws in
+        try await withNode(arguments: ["--body-timeout-seconds", "3"]) { node async throws in
             let connection = try RawConnection(port: node.port)
             try await connection.send(ConnectionTests.append + "Content-Length: 1000\r\n\r\n")
             for _ in 0..<8 {

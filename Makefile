@@ -19,9 +19,10 @@ APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninterac
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
 
+# One test after the other: many watch how long a node takes, and each of them runs one.
 test: libraries
 	swift build --build-tests
-	swift test --skip-build
+	swift test --skip-build --no-parallel
 
 test-long: libraries
 	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) swift test --filter KillTests

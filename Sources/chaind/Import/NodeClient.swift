@@ -65,8 +65,7 @@ struct NodeClient: Sendable {
     /// - Parameter url: where the node answers, such as `http://127.0.0.1:8000`.
     init(url: String, patience: Patience = Patience()) throws(CommandError) {
         guard let parts = URLComponents(string: url), ["http", "https"].contains(parts.scheme),
-            parts.host?.isEmpty == false,
-            parts.query == nil, parts.fragment == nil
+            parts.host?.isEmpty == false, parts.query == nil, parts.fragment == nil
         else {
             throw CommandError("\(url): not a URL such as http://127.0.0.1:8000")
         }

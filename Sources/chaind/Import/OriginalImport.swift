@@ -87,17 +87,17 @@ struct OriginalImport: Sendable {
         try await refuseFilledList()
         let original = try OriginalDatabase(path: path)
         var list = try await verify(original)
-        let members = list.longest(in: timeZone)
+        let path = list.longest(in: timeZone)
         report.faults = list.faults
-        guard let members, list.faults.count == 0 || takesLongestValid else {
+        guard let path, list.faults.count == 0 || takesLongestValid else {
             report.end = .refused
             return
         }
         try await BlockList.fillEmpty(path: databasePath, options: options, now: systemSeconds) { target in
-            try await append(members, of: original, to: target)
+            try await append(path, of: list, from: original, to: target)
         }
-        report.blocks = members.count
-        report.leftOut = list.rows - members.count - 1
+        report.blocks = path.count
+        report.leftOut = list.rows - path.count - 1
     }
 
     private var options: BlockListOptions {
@@ -130,7 +130,7 @@ struct OriginalImport: Sendable {
     private func verify(_ original: OriginalDatabase) async throws -> OriginalList {
         let bar = ProgressBar(label: "verifying", isShown: showsProgress)
         defer { bar.erase() }
-        var list = OriginalList(dataSizeBytesMax: dataSizeBytesMax)
+        var list = OriginalList(dataSizeBytesMax: dataSizeBytesMax, rowsExpected: original.rows)
         while let row = try original.nextRow() {
             list.append(row)
             guard list.rows.isMultiple(of: OriginalImport.rowsBetweenChecks) else { continue }
@@ -142,13 +142,14 @@ struct OriginalImport: Sendable {
     }
 
     private func append(
-        _ members: [OriginalList.Member], of original: OriginalDatabase, to target: BlockList
+        _ path: [Int32], of list: OriginalList, from original: OriginalDatabase, to target: BlockList
     ) async throws {
         let bar = ProgressBar(label: "importing", isShown: showsProgress)
         defer { bar.erase() }
         var (drafts, sizeBytes, appended) = ([Draft](), 0, 0)
         var preimage: [UInt8] = []
-        for (index, member) in members.enumerated() {
+        for (position, index) in path.enumerated() {
+            let member = list.member(index)
             guard let row = try original.row(id: member.rowID), OriginalList.hash(of: row, &preimage) == member.hash,
                 let data = row.data.flatMap({ String(validating: $0, as: UTF8.self) })
             else {
@@ -158,11 +159,11 @@ struct OriginalImport: Sendable {
             sizeBytes += data.utf8.count
             let isFull =
                 drafts.count == OriginalImport.batchBlocksMax || sizeBytes >= OriginalImport.batchSizeBytesMax
-            guard isFull || index == members.count - 1 else { continue }
+            guard isFull || position == path.count - 1 else { continue }
             try Task.checkCancellation()
             _ = try await target.append(AppendRequest(drafts: drafts))
             appended += drafts.count
-            bar.show(.init(blocks: appended, done: appended, total: members.count))
+            bar.show(.init(blocks: appended, done: appended, total: path.count))
             (drafts, sizeBytes) = ([], 0)
         }
     }

@@ -38,8 +38,10 @@ struct OriginalList {
     private let dataSizeBytesMax: Int
     private var preimage: [UInt8] = []
 
-    init(dataSizeBytesMax: Int) {
+    /// - Parameter rowsExpected: how many rows there will be, as far as that is known.
+    init(dataSizeBytesMax: Int, rowsExpected: Int) {
         self.dataSizeBytesMax = dataSizeBytesMax
+        entries.reserveCapacity(rowsExpected)
     }
 
     // MARK: Rows
@@ -102,9 +104,9 @@ struct OriginalList {
 
     /// Links the rows, reports what is wrong with the links, and finds the longest valid list.
     ///
-    /// - Returns: its blocks after the genesis, in order; of equally long lists that with the smaller last hash. `nil`
-    ///   without a genesis that is valid.
-    mutating func longest(in zone: TimeZone) -> [Member]? {
+    /// - Returns: its blocks after the genesis, in order, for `member`; of equally long lists that with the smaller last
+    ///   hash. `nil` without a genesis that is valid.
+    mutating func longest(in zone: TimeZone) -> [Int32]? {
         // A sound row before another of the same hash, so that it is the one that is found.
         entries.sort { ($0.hash, $0.isSound ? 0 : 1, $0.rowID) < ($1.hash, $1.isSound ? 0 : 1, $1.rowID) }
         let parents = entries.map { $0.link == .previous ? entry(of: $0.previous) : nil }
@@ -116,14 +118,20 @@ struct OriginalList {
             faults.add(.gap, entry.hash.hex, "the block before it is missing (\(previous))")
         }
         guard let head = walk(children, parents, in: zone) else { return nil }
-        var members: [Member] = []
-        var index = head
-        while let parent = parents[index] {
-            let entry = entries[index]
-            members.append(Member(rowID: entry.rowID, hash: entry.hash, timestamp: entry.seconds ?? 0))
-            index = Int(parent)
+        var path: [Int32] = []
+        var index = Int32(head)
+        while let parent = parents[Int(index)] {
+            path.append(index)
+            index = parent
         }
-        return members.reversed()
+        path.reverse()
+        return path
+    }
+
+    /// A block of the list that `longest` found.
+    func member(_ index: Int32) -> Member {
+        let entry = entries[Int(index)]
+        return Member(rowID: entry.rowID, hash: entry.hash, timestamp: entry.seconds ?? 0)
     }
 
     private func entry(of hash: Hash) -> Int32? {

@@ -20,17 +20,6 @@ struct ImportCommandTests {
         try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: path))
     }
 
-    /// The texts of a database after the genesis, once `chaind verify` finds it valid.
-    private func verifiedTexts(_ path: String) async throws -> [String] {
-        let verified = try await runChaind(["verify", path, "--json"])
-        #expect(verified.status == 0, "\(verified.output)\(verified.error)")
-        let list = try await BlockList.open(path: path, now: { 0 })
-        var texts: [String] = []
-        for try await slice in list.slices(from: 1) { slice.forEachBlock { texts.append($0.block.data) } }
-        try await list.close()
-        return texts
-    }
-
     @Test func appendsEachLine() async throws {
         try await withTemporaryDirectory { directory in
             let lines = text(lines: 2500)
@@ -76,6 +65,9 @@ struct ImportCommandTests {
             #expect(lines.count == 2)
             #expect(lines.last?.hasPrefix("chaind: line 1501 is not UTF-8") == true)
             #expect(lines.last?.hasSuffix("appended 1000 blocks: heights 1 to 1000") == true)
+            let again = try await runChaind(arguments, standardInput: bytes)
+            #expect(again.error.hasPrefix("chaind: resuming at line 1001, after block 1000\nchaind: line 1501 is not"))
+            #expect(again.error.hasSuffix("appended 0 blocks\n"))
             let skipped = try await runChaind(arguments + ["--skip-invalid"], standardInput: bytes)
             #expect(skipped.status == 0)
             #expect(skipped.error == "chaind: resuming at line 1001, after block 1000\n")
@@ -193,46 +185,6 @@ struct ImportCommandTests {
             #expect(result.status == 1)
             #expect(result.error == "chaind: missing: No such file or directory\n")
             #expect(try directory.names() == [])
-        }
-    }
-
-    // MARK: The original
-
-    @Test func bringsTheOriginalsList() async throws {
-        try await withTemporaryDirectory { directory in
-            let original = OriginalRows(["one", "two", "three"])
-            try original.write(to: directory.path("1.db"))
-            let arguments = ["import", "--original", directory.path("1.db"), "--data-dir", directory.path("db")]
-            let result = try await runChaind(arguments)
-            #expect(result.output == "imported 3 blocks: heights 1 to 3\n")
-            #expect(result.error == "")
-            #expect(result.status == 0)
-            #expect(try await verifiedTexts(directory.path("db/chain.db")) == ["one", "two", "three"])
-            let again = try await runChaind(arguments)
-            #expect(again.status == 1)
-            #expect(again.error.hasSuffix("holds a list already (height 3)\n"))
-        }
-    }
-
-    @Test func reportsTheOriginalsFaults() async throws {
-        try await withTemporaryDirectory { directory in
-            var original = OriginalRows(["one", "two", "three"])
-            original.rows[2].data = Array("forged".utf8)
-            try original.write(to: directory.path("1.db"))
-            let arguments = ["import", "--original", directory.path("1.db"), "--data-dir", directory.path("db")]
-            let refused = try await runChaind(arguments)
-            #expect(refused.status == 1)
-            let lines = refused.error.split(separator: "\n")
-            #expect(lines.count == 2)
-            #expect(lines.first?.hasPrefix("chaind: \(original.rows[2].hash): hash: ") == true)
-            #expect(lines.last?.contains("1 fault, nothing was imported") == true)
-            #expect(!FileManager.default.fileExists(atPath: directory.path("db/chain.db")))
-            let asJSON = try await runChaind(arguments + ["--json"])
-            #expect(
-                asJSON.output.hasPrefix(#"{"state":"refused","imported":0,"height":0,"left_out":0,"fault_count":1,"#))
-            let taken = try await runChaind(arguments + ["--longest-valid"])
-            #expect(taken.output == "imported 1 block: height 1; left out 2\n")
-            #expect(try await verifiedTexts(directory.path("db/chain.db")) == ["one"])
         }
     }
 }

@@ -135,6 +135,11 @@ struct ResumePointTests {
         #expect(scan.batches == expected, "\(batches) in \(list)")
     }
 
+    @Test func findsAnImportFarBack() async throws {
+        let list = ["x", "a1", "a2", "b1", "b2"] + (0..<1000).map { "other \($0)" }
+        #expect(try await imported(abc, in: list) == 2)
+    }
+
     @Test func readsTheTailOnlyWhereThatDecides() async throws {
         let reads = Reads()
         let list = (0..<1000).map { "other \($0)" } + ["a1", "a2", "b1", "b2"]

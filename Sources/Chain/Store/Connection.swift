@@ -28,7 +28,8 @@ final class Connection {
         case .readOnly: flags |= SQLITE_OPEN_READONLY
         case .offline(let parameters):
             flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
-            name = "file:" + Connection.escapedForURI(path) + "?" + parameters
+            // An empty authority, or a path of two slashes would be taken for one.
+            name = "file:" + (path.hasPrefix("/") ? "//" : "") + Connection.escapedForURI(path) + "?" + parameters
         }
         var opened: OpaquePointer?
         let code = sqlite3_open_v2(name, &opened, flags, nil)

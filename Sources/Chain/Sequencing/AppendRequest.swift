@@ -10,7 +10,7 @@ public struct Draft: Sendable {
     /// Where the text was acknowledged first, if it is appended again.
     public var origin: Origin?
 
-    /// Makes a draft, as a rule of its text alone.
+    /// Makes a draft; as a rule the text is all that is given.
     public init(data: String, timestamp: Int64? = nil, origin: Origin? = nil) {
         self.data = data
         self.timestamp = timestamp
@@ -53,7 +53,4 @@ public struct AppendRequest: Sendable {
         self.lastHash = lastHash
         self.idempotency = idempotency
     }
-
-    /// The bytes of all texts.
-    var dataSizeBytes: Int { drafts.reduce(0) { $0 + $1.data.utf8.count } }
 }

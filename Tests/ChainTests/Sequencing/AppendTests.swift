@@ -229,11 +229,13 @@ import Testing
         try await withTemporaryDirectory { directory in
             let path = directory.path("chain.db")
             let list = try await BlockList.open(path: path) { 1_700_000_000 }
+            // So much text that it takes more than one transaction.
+            let padding = String(repeating: ".", count: 150_000)
             let appended = await withTaskGroup(of: Block?.self) { group in
                 for number in 0..<300 {
                     group.addTask {
                         do throws(AppendError) {
-                            return try await list.append(AppendRequest(drafts: [Draft(data: "\(number)")]))[0]
+                            return try await list.append(AppendRequest(drafts: [Draft(data: "\(number)" + padding)]))[0]
                         } catch {
                             #expect(error == .closed)
                             return nil
@@ -248,6 +250,8 @@ import Testing
                 }
                 return await group.reduce(into: [Block]()) { if let block = $1 { $0.append(block) } }
             }
+            // What was taken before was written before: nothing opened the database again.
+            #expect(try directory.names() == ["chain.db", "chain.db.lock"])
             await #expect(throws: AppendError.closed) { try await list.append(draft("late")) }
             await #expect(throws: ReadError.closed) { try await list.block(at: 0) }
             let reopened = try await BlockList.open(path: path) { 1_700_000_000 }

@@ -11,9 +11,10 @@ public final class BlockList: Sendable {
     private let path: String
     /// Held until the list is closed.
     let lock: StoreLock
-    private let state: ListState
+    let state: ListState
     private let hashes: HashTable
-    private let writer: StoreWriter
+    let writer: StoreWriter
+    private let now: @Sendable () -> Int64
     private let sequencer: Sequencer
     private let readers: [StoreReader]
     private let nextReader = Atomic(0)
@@ -47,6 +48,7 @@ public final class BlockList: Sendable {
     private init(path: String, options: BlockListOptions, lock: StoreLock, now: @escaping @Sendable () -> Int64) {
         self.path = path
         self.lock = lock
+        self.now = now
         let state = ListState()
         self.state = state
         hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
@@ -93,7 +95,8 @@ public final class BlockList: Sendable {
         let head = state.head
         return ListStatus(
             height: head.height, headHash: head.hash, headTimestamp: head.timestamp,
-            validatedHeight: state.validatedHeight, damagedHeights: Array(state.damagedHeights.prefix(100)))
+            validatedHeight: state.validatedHeight, settledHeight: state.settledHeight,
+            finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)))
     }
 
     /// The block at a height, checked; `nil` beyond the head.
@@ -148,7 +151,10 @@ public final class BlockList: Sendable {
         BlockSlices(list: self, firstHeight: height, limit: limit)
     }
 
-    private func reading<Answer: Sendable>(
+    /// The time that the list is given.
+    var nowSeconds: Int64 { now() }
+
+    func reading<Answer: Sendable>(
         _ body: (StoreReader) async throws(ReadError) -> Answer
     ) async throws(ReadError) -> Answer {
         let turn = nextReader.wrappingAdd(1, ordering: .relaxed).newValue

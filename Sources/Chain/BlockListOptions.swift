@@ -28,6 +28,10 @@ public struct ListStatus: Hashable, Sendable {
     public let headTimestamp: Int64
     /// Blocks up to this height were found good since the list was opened; `nil` before the first one was.
     public let validatedHeight: Int?
+    /// Blocks up to this height are settled: only an operator can have them replaced.
+    public let settledHeight: Int
+    /// Blocks up to this height are final: nobody can.
+    public let finalHeight: Int
     /// The lowest damaged heights, at most 100, ascending.
     public let damagedHeights: [Int]
 }

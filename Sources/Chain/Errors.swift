@@ -106,6 +106,8 @@ public enum AppendError: Error, Hashable, Sendable, CustomStringConvertible {
     case damaged(height: Int)
     /// The database does not work at the moment.
     case unavailable(SQLiteError)
+    /// The blocks of an earlier request with this key were replaced, and are still to be appended again.
+    case pending(Hash)
     /// The list is closed.
     case closed
 
@@ -126,7 +128,89 @@ public enum AppendError: Error, Hashable, Sendable, CustomStringConvertible {
         case .outcomeUnknown(let error): "the outcome is unknown (\(error))"
         case .damagedHead(let height), .damaged(let height): "block \(height) is damaged"
         case .unavailable(let error): "the database does not work at the moment (\(error))"
+        case .pending(let identity): "block \(identity) was replaced and is still to be appended again"
         case .closed: "the list is closed"
         }
     }
+
+    init(_ error: WriteError) {
+        self =
+            switch error {
+            case .diskFull: .diskFull
+            case .outcomeUnknown(let error): .outcomeUnknown(error)
+            case .failed(let error): .unavailable(error)
+            case .closed: .closed
+            }
+    }
+}
+
+/// Why blocks that came from another node were not taken. Nothing of them is in the list.
+public enum ReceptionError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// A block is bad: the sender's fault.
+    case invalid(ValidationFault)
+    /// The blocks do not follow what they were said to follow.
+    case discontinuous(expectedHeight: Int, foundHeight: Int)
+    /// They would replace the block at this height, which is settled or final.
+    case conflict(height: Int)
+    /// What they follow is not in the list any more: look for the last common block again.
+    case listMoved
+    /// Our list is as good.
+    case oursIsAsGood
+    /// As many branches are being received as may.
+    case tooManyBranches
+    /// Our head is damaged, and they would follow it.
+    case damagedHead(height: Int)
+    /// The disk has no room.
+    case diskFull
+    /// The database does not work at the moment.
+    case unavailable(SQLiteError)
+    /// The list is closed.
+    case closed
+
+    /// One line, without a client's text.
+    public var description: String {
+        switch self {
+        case .invalid(let fault):
+            "block \(fault.height), \(fault.kind.rawValue): expected \(fault.expected), found \(fault.found)"
+        case .discontinuous(let expected, let found): "block \(found) where block \(expected) should follow"
+        case .conflict(let height): "it would replace block \(height), which is settled"
+        case .listMoved: "the list changed meanwhile"
+        case .oursIsAsGood: "our list is as good"
+        case .tooManyBranches: "too many lists are being received"
+        case .damagedHead(let height): "block \(height) is damaged"
+        case .diskFull: "the disk is full"
+        case .unavailable(let error): "the database does not work at the moment (\(error))"
+        case .closed: "the list is closed"
+        }
+    }
+
+    init(_ error: WriteError) {
+        self =
+            switch error {
+            case .diskFull: .diskFull
+            case .outcomeUnknown(let error), .failed(let error): .unavailable(error)
+            case .closed: .closed
+            }
+    }
+
+    init(_ error: ReadError) {
+        self =
+            switch error {
+            case .damaged, .listChanged, .hashesIncomplete: .listMoved
+            case .database(let error): .unavailable(error)
+            case .closed: .closed
+            }
+    }
+}
+
+/// Why a transaction was not made.
+enum WriteError: Error {
+    /// The disk has no room: nothing is changed.
+    case diskFull
+    /// The database failed at the commit: it is made or not.
+    case outcomeUnknown(SQLiteError)
+    /// The database failed before: nothing is changed.
+    case failed(SQLiteError)
+    /// The list is closed.
+    case closed
 }

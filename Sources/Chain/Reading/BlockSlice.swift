@@ -9,9 +9,9 @@ public struct BlockSlice: Sendable {
     /// The hash before the first block.
     public let previousHash: Hash
 
-    private let content: [UInt8]
-    private let runBlocks: Int
-    private let firstIndex: Int
+    let content: [UInt8]
+    let runBlocks: Int
+    let firstIndex: Int
 
     /// - Parameters:
     ///   - content: the bytes of a run whose blocks from `firstIndex` on were checked.

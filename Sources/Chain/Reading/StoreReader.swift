@@ -34,11 +34,13 @@ actor StoreReader {
         if isClosed { throw .closed }
         if let connection { return connection }
         do throws(SQLiteError) {
-            let opened =
-                switch source {
-                case .live: try Connection(path: path, access: .readOnly)
-                case .offline(let parameters): try Connection(path: path, access: .offline(parameters: parameters))
-                }
+            let opened: Connection
+            switch source {
+            case .live: opened = try Connection(path: path, access: .readOnly)
+            case .offline(let parameters):
+                opened = try Connection(path: path, access: .offline(parameters: parameters))
+                try StoreFile.readAsCurrent(opened)
+            }
             connection = opened
             return opened
         } catch {
@@ -126,7 +128,7 @@ actor StoreReader {
     }
 
     /// Calls `body` with the connection. What cannot be read is damage at this height.
-    private func reading<Answer>(
+    func reading<Answer>(
         _ height: Int, _ body: (Connection) throws(SQLiteError) -> Answer
     ) throws(ReadError) -> Answer {
         let connection = try opened()

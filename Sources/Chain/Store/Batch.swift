@@ -7,12 +7,18 @@ struct Batch {
     private let firstHeight: Int
     private var head: Head
     private let now: Int64
+    private let branch: Int
+    private let lineage: Lineage
 
     /// - Parameters:
     ///   - head: the last block on disk.
     ///   - now: whole seconds since the Unix epoch.
-    init(head: Head, now: Int64) {
+    ///   - branch: the branch that the head belongs to.
+    ///   - lineage: what the blocks are appended to.
+    init(head: Head, now: Int64, branch: Int, lineage: Lineage = .list) {
         firstHeight = head.height + 1
+        self.branch = branch
+        self.lineage = lineage
         self.head = head
         self.now = now
     }
@@ -25,7 +31,7 @@ struct Batch {
             let earlier = try IdempotencyStatements.find(idempotency.key, now: now, on: connection)
         {
             guard earlier.requestHash == idempotency.requestHash else { return .failure(.idempotencyKeyReused) }
-            return try blocks(at: earlier.heights, on: connection)
+            return try blocks(of: earlier, on: connection)
         }
         if let lastHash = request.lastHash, lastHash != head.hash {
             do throws(SQLiteError) {
@@ -71,43 +77,63 @@ struct Batch {
         return .success(made)
     }
 
-    /// The height at which the identity of one of these blocks stands already.
+    /// Appends a block again, with its origin, unless its identity is there.
+    mutating func reappend(_ block: Block, on connection: Connection) throws(SQLiteError) {
+        let origin = Origin(of: block)
+        guard try height(of: origin, on: connection) == nil else { return }
+        let again = Block(
+            height: head.height + 1, timestamp: max(now, head.timestamp), data: block.data, previousHash: head.hash,
+            origin: origin)
+        try keep([again], idempotency: nil, on: connection)
+    }
+
+    /// The height at which the identity of one of these blocks stands already. See `Lineage.height` for why only those
+    /// with an origin count.
     private func heightOfIdentity(in made: [Block], on connection: Connection) throws(SQLiteError) -> Int? {
-        let listHasOrigins = try OriginStatements.areThere(on: connection)
-        var identities: [Hash: Int] = [:]
-        for block in made where block.origin != nil || listHasOrigins {
-            if let height = try OriginStatements.height(of: block.identity, on: connection) { return height }
-            if let height = identities.updateValue(block.height, forKey: block.identity) { return height }
-            // A block that was not appended again can stand at its own height only.
-            if let origin = block.origin, origin.height <= head.height,
-                try hash(at: origin.height, on: connection) == origin.hash
-            {
-                return origin.height
-            }
+        var heights: [Hash: Int] = [:]
+        for block in made {
+            guard let origin = block.origin else { continue }
+            if let height = heights.updateValue(block.height, forKey: origin.hash) { return height }
+            if let height = try height(of: origin, on: connection) { return height }
         }
         return nil
+    }
+
+    private func height(of origin: Origin, on connection: Connection) throws(SQLiteError) -> Int? {
+        if origin.height >= firstHeight, origin.height <= head.height,
+            blocks[origin.height - firstHeight].hash == origin.hash
+        {
+            return origin.height
+        }
+        return try lineage.height(of: origin.hash, height: origin.height, on: connection)
     }
 
     private mutating func keep(
         _ made: [Block], idempotency: Idempotency?, on connection: Connection
     ) throws(SQLiteError) {
         for block in made {
-            if let origin = block.origin { try OriginStatements.insert(origin.hash, at: block.height, on: connection) }
+            guard let origin = block.origin else { continue }
+            try OriginStatements.insert(origin.hash, at: block.height, branch: branch, on: connection)
         }
         if let idempotency {
             try IdempotencyStatements.insert(
-                idempotency, taken: now, heights: (head.height + 1)..<(head.height + 1 + made.count), on: connection)
+                idempotency, taken: now, firstHeight: head.height + 1, identities: made.map(\.identity), on: connection)
         }
         blocks += made
         if let last = made.last { head = Head(height: last.height, hash: last.hash, timestamp: last.timestamp) }
     }
 
-    /// Blocks of the list, on disk or new.
+    /// The blocks that a key stands for, wherever they stand by now.
     private func blocks(
-        at heights: Range<Int>, on connection: Connection
+        of entry: IdempotencyStatements.Entry, on connection: Connection
     ) throws(SQLiteError) -> Result<[Block], AppendError> {
         var found: [Block] = []
-        for height in heights {
+        for (index, identity) in entry.identities.enumerated() {
+            let first = entry.firstHeight + index
+            let isNew = first >= firstHeight && first <= head.height
+            guard let height = isNew ? first : try lineage.height(of: identity, height: first, on: connection) else {
+                return .failure(.pending(identity))
+            }
             do throws(SQLiteError) {
                 found.append(try block(at: height, on: connection))
             } catch {
@@ -121,10 +147,5 @@ struct Batch {
     private func block(at height: Int, on connection: Connection) throws(SQLiteError) -> Block {
         height >= firstHeight
             ? blocks[height - firstHeight] : try CheckedRead.block(at: height, on: connection)
-    }
-
-    private func hash(at height: Int, on connection: Connection) throws(SQLiteError) -> Hash {
-        height >= firstHeight
-            ? blocks[height - firstHeight].hash : try RunStatements.storedHash(at: height, on: connection)
     }
 }

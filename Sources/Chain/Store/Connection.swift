@@ -144,6 +144,16 @@ final class Statement {
             hash.bytes.withUnsafeBytes { chaind_bind_blob_copy(handle, position, $0.baseAddress, Int32($0.count)) })
     }
 
+    /// Binds bytes, which SQLite copies.
+    func bind(_ bytes: [UInt8], at position: Int32) throws(SQLiteError) {
+        // Without a pointer SQLite binds NULL.
+        guard !bytes.isEmpty else { return try check(sqlite3_bind_zeroblob(handle, position, 0)) }
+        try check(bytes.withUnsafeBytes { chaind_bind_blob_copy(handle, position, $0.baseAddress, Int32($0.count)) })
+    }
+
+    /// Binds NULL.
+    func bindNull(at position: Int32) { sqlite3_bind_null(handle, position) }
+
     /// Binds bytes without a copy, and steps once: for statements that return no rows.
     func run(binding bytes: UnsafeRawBufferPointer, at position: Int32) throws(SQLiteError) {
         defer { sqlite3_bind_null(handle, position) }
@@ -167,6 +177,20 @@ final class Statement {
 
     /// A column of the current row as a number. Columns count from 0.
     func integer(_ column: Int32) -> Int { Int(sqlite3_column_int64(handle, column)) }
+
+    /// Whether a column of the current row is NULL.
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+
+    /// A column of the current row as text.
+    func text(_ column: Int32) throws(SQLiteError) -> String { String(decoding: try bytes(column), as: UTF8.self) }
+
+    /// A column of the current row as a hash.
+    ///
+    /// - Throws: `SQLITE_CORRUPT` for anything but 32 bytes.
+    func hash(_ column: Int32) throws(SQLiteError) -> Hash {
+        guard let hash = Hash(bytes: try bytes(column)) else { throw SQLiteError(SQLITE_CORRUPT, sql) }
+        return hash
+    }
 
     /// A column of the current row as bytes, valid until the next step or reset.
     func bytes(_ column: Int32) throws(SQLiteError) -> UnsafeRawBufferPointer {

@@ -41,8 +41,9 @@ final class HashTable: Sendable {
     func insert(_ prefixes: [UInt64], from height: Int) {
         storage.withLock { storage in
             for (index, prefix) in prefixes.enumerated() where height + index >= storage.lowestHeight {
-                storage.shards[HashTable.shard(of: prefix)].insert(HashTable.tag(of: prefix), height + index)
-                storage.count += 1
+                let isNew = storage.shards[HashTable.shard(of: prefix)].insert(
+                    HashTable.tag(of: prefix), height + index)
+                if isNew { storage.count += 1 }
             }
             guard storage.count > hashesMax else { return }
             // A quarter at a time, so that what it costs a block stays the same.
@@ -52,6 +53,14 @@ final class HashTable: Sendable {
                 storage.shards[index].removeHeights(below: storage.lowestHeight)
                 storage.count += storage.shards[index].count
             }
+        }
+    }
+
+    /// Takes out a block that is not part of the list any more.
+    func remove(_ prefix: UInt64, at height: Int) {
+        storage.withLock { storage in
+            let isGone = storage.shards[HashTable.shard(of: prefix)].remove(HashTable.tag(of: prefix), height)
+            if isGone { storage.count -= 1 }
         }
     }
 
@@ -70,10 +79,34 @@ private struct Shard {
     private var slots: [UInt64] = []
     private(set) var count = 0
 
-    mutating func insert(_ tag: UInt64, _ height: Int) {
+    /// - Returns: false if it is there already.
+    mutating func insert(_ tag: UInt64, _ height: Int) -> Bool {
         if (count + 1) * 5 > slots.count * 4 { rebuild(slotCount: max(64, slots.count * 3 / 2), from: 0) }
-        place(tag << 40 | UInt64(height + 1))
+        guard place(tag << 40 | UInt64(height + 1)) else { return false }
         count += 1
+        return true
+    }
+
+    /// - Returns: false if it is not there.
+    mutating func remove(_ tag: UInt64, _ height: Int) -> Bool {
+        guard !slots.isEmpty else { return false }
+        let slot = tag << 40 | UInt64(height + 1)
+        var index = home(tag)
+        while slots[index] != slot {
+            if slots[index] == 0 { return false }
+            index = next(index)
+        }
+        slots[index] = 0
+        count -= 1
+        // Those that follow without a gap may stand here only because this one did.
+        index = next(index)
+        while slots[index] != 0 {
+            let moved = slots[index]
+            slots[index] = 0
+            _ = place(moved)
+            index = next(index)
+        }
+        return true
     }
 
     func heights(_ tag: UInt64) -> [Int] {
@@ -82,7 +115,7 @@ private struct Shard {
         var index = home(tag)
         while slots[index] != 0 {
             if slots[index] >> 40 == tag { heights.append(Int(slots[index] & 0xFF_FFFF_FFFF) - 1) }
-            index = index + 1 == slots.count ? 0 : index + 1
+            index = next(index)
         }
         return heights
     }
@@ -93,10 +126,17 @@ private struct Shard {
 
     private func home(_ tag: UInt64) -> Int { Int((tag * UInt64(slots.count)) >> 24) }
 
-    private mutating func place(_ slot: UInt64) {
+    private func next(_ index: Int) -> Int { index + 1 == slots.count ? 0 : index + 1 }
+
+    /// - Returns: false if it is there already.
+    private mutating func place(_ slot: UInt64) -> Bool {
         var index = home(slot >> 40)
-        while slots[index] != 0 { index = index + 1 == slots.count ? 0 : index + 1 }
+        while slots[index] != 0 {
+            if slots[index] == slot { return false }
+            index = next(index)
+        }
         slots[index] = slot
+        return true
     }
 
     private mutating func rebuild(slotCount: Int, from lowest: Int) {
@@ -104,7 +144,7 @@ private struct Shard {
         slots = [UInt64](repeating: 0, count: slotCount)
         count = 0
         for slot in old where slot != 0 && Int(slot & 0xFF_FFFF_FFFF) - 1 >= lowest {
-            place(slot)
+            _ = place(slot)
             count += 1
         }
     }

@@ -5,26 +5,32 @@ enum IdempotencyStatements {
     /// What a key stands for.
     struct Entry {
         let requestHash: Hash?
-        let heights: Range<Int>
+        /// The height that the first block had.
+        let firstHeight: Int
+        /// The identities of the blocks, in order.
+        let identities: [Hash]
     }
 
     /// What a key that is still remembered stands for.
     static func find(_ key: String, now: Int64, on connection: Connection) throws(SQLiteError) -> Entry? {
-        try connection.with("SELECT request, position, blocks FROM idempotency WHERE key = ?1 AND taken > ?2") {
+        try connection.with("SELECT request, position, identities FROM idempotency WHERE key = ?1 AND taken > ?2") {
             statement throws(SQLiteError) in
             try statement.bind(key, at: 1)
             try statement.bind(Int(now - Idempotency.lifetimeSeconds), at: 2)
             guard try statement.step() else { return nil }
-            let first = statement.integer(1)
-            return Entry(
-                requestHash: Hash(bytes: try statement.bytes(0)),
-                heights: first..<(first + max(0, min(statement.integer(2), AppendRequest.draftsMax))))
+            let requestHash = Hash(bytes: try statement.bytes(0))
+            let firstHeight = statement.integer(1)
+            let bytes = try statement.bytes(2)
+            let identities = stride(from: 0, to: bytes.count, by: Hash.sizeBytes).compactMap {
+                Hash(bytes: bytes[$0..<min(bytes.count, $0 + Hash.sizeBytes)])
+            }
+            return Entry(requestHash: requestHash, firstHeight: firstHeight, identities: identities)
         }
     }
 
     /// Remembers a key, and forgets some of those that are over.
     static func insert(
-        _ idempotency: Idempotency, taken: Int64, heights: Range<Int>, on connection: Connection
+        _ idempotency: Idempotency, taken: Int64, firstHeight: Int, identities: [Hash], on connection: Connection
     ) throws(SQLiteError) {
         // More than one a key, so that the old ones do end; few, so that no append waits for them.
         try connection.with(
@@ -34,13 +40,13 @@ enum IdempotencyStatements {
             _ = try statement.step()
         }
         try connection.with(
-            "INSERT OR REPLACE INTO idempotency(key, request, taken, position, blocks) VALUES(?1, ?2, ?3, ?4, ?5)"
+            "INSERT OR REPLACE INTO idempotency(key, request, taken, position, identities) VALUES(?1, ?2, ?3, ?4, ?5)"
         ) { statement throws(SQLiteError) in
             try statement.bind(idempotency.key, at: 1)
             try statement.bind(idempotency.requestHash, at: 2)
             try statement.bind(Int(taken), at: 3)
-            try statement.bind(heights.lowerBound, at: 4)
-            try statement.bind(heights.count, at: 5)
+            try statement.bind(firstHeight, at: 4)
+            try statement.bind(identities.flatMap(\.bytes), at: 5)
             _ = try statement.step()
         }
     }

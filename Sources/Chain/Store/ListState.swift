@@ -3,10 +3,20 @@
 import Synchronization
 
 /// The last block, as the writer knows it.
-struct Head: Sendable {
+struct Head: Hashable, Sendable {
     var height: Int
     var hash: Hash
     var timestamp: Int64
+
+    init(height: Int, hash: Hash, timestamp: Int64) {
+        self.height = height
+        self.hash = hash
+        self.timestamp = timestamp
+    }
+
+    init(_ block: Block) {
+        self.init(height: block.height, hash: block.hash, timestamp: block.timestamp)
+    }
 }
 
 /// The head, how far the list was validated, and which blocks are known to be damaged. Owned by the list; locked for
@@ -20,15 +30,22 @@ final class ListState: Sendable {
         var openedEndHeight = 1
         var validatedHeight: Int?
         var damaged: Set<Int> = []
+        var settledHeight = 0
+        var finalHeight = 0
+        /// How often blocks were replaced, and from which heights on, for the last times.
+        var replacements = 0
+        var replacedFrom: [Int] = []
     }
+
+    /// Replacements whose heights are remembered.
+    private static let replacementsMax = 10_000
 
     private let values: Mutex<Values>
 
     /// Begins with the genesis, as every list does, until the writer has read the head.
     init() {
-        let genesis = Block.genesis
         values = Mutex(
-            Values(head: Head(height: genesis.height, hash: genesis.hash, timestamp: genesis.timestamp)))
+            Values(head: Head(.genesis)))
     }
 
     var head: Head { values.withLock { $0.head } }
@@ -41,19 +58,54 @@ final class ListState: Sendable {
     /// The damaged heights, ascending.
     var damagedHeights: [Int] { values.withLock { $0.damaged }.sorted() }
 
-    /// The head that was there when the list was opened.
-    func opened(with head: Head) {
-        values.withLock { values in
-            values.head = head
-            values.openedEndHeight = head.height + 1
-        }
-    }
-
-    /// A new head, whose block was made by this process: it counts as validated where everything before it was.
+    /// A new head, whose block was made by this process, or checked when it came: it counts as validated where everything before it was.
     func advance(to head: Head) {
         values.withLock { values in
             if values.validatedHeight == values.head.height { values.validatedHeight = head.height }
             values.head = head
+        }
+    }
+
+    /// The head and the heights that the database says are settled and final.
+    func opened(with head: Head, settledHeight: Int, finalHeight: Int) {
+        values.withLock { values in
+            values.head = head
+            values.openedEndHeight = head.height + 1
+            values.settledHeight = settledHeight
+            values.finalHeight = finalHeight
+        }
+    }
+
+    var settledHeight: Int { values.withLock { $0.settledHeight } }
+
+    var finalHeight: Int { values.withLock { $0.finalHeight } }
+
+    func settled(upTo height: Int) { values.withLock { $0.settledHeight = height } }
+
+    func final(upTo height: Int) { values.withLock { $0.finalHeight = height } }
+
+    /// The blocks from a height on were replaced by others, each of which was checked when it came.
+    func replaced(from height: Int, with head: Head) {
+        values.withLock { values in
+            values.damaged = values.damaged.filter { $0 < height }
+            let validated = values.validatedHeight ?? -1
+            if validated >= height - 1 { values.validatedHeight = head.height }
+            values.head = head
+            values.replacements += 1
+            values.replacedFrom.append(height)
+            if values.replacedFrom.count > ListState.replacementsMax { values.replacedFrom.removeFirst() }
+        }
+    }
+
+    /// How often blocks were replaced so far: to be given to `lowestReplaced(since:)` later.
+    var replacements: Int { values.withLock { $0.replacements } }
+
+    /// The lowest height that was replaced since; 0 if that is too long ago to be known, `nil` if none was.
+    func lowestReplaced(since replacements: Int) -> Int? {
+        values.withLock { values in
+            let count = values.replacements - replacements
+            guard count > 0 else { return nil }
+            return count > values.replacedFrom.count ? 0 : values.replacedFrom.suffix(count).min()
         }
     }
 

@@ -1,19 +1,29 @@
 // The statements on the table of runs, in one place.
+//
+// A run's key is its branch and the height of its first block: `branch << 40 | height`. The list is made of segments of
+// branches (`SegmentStatements`); what is staged and what was replaced stands in other branches, or above a segment.
 
 import CSystemLibs
 
 /// A row of the table of runs; its content is valid until the statement goes on.
 struct RunRow {
+    /// The branch that the run belongs to.
+    let branch: Int
     /// The height of the run's first block.
     let height: Int
     /// How many blocks the row says that it holds.
     let blocks: Int
     let content: UnsafeRawBufferPointer
+    private let statement: Statement
 
+    /// The columns of a statement that selects `RunStatements.columns`.
     fileprivate init(_ statement: Statement) throws(SQLiteError) {
-        height = statement.integer(0)
+        let position = statement.integer(0)
+        branch = RunKey.branch(of: position)
+        height = RunKey.height(of: position)
         blocks = statement.integer(1)
         content = try statement.bytes(2)
+        self.statement = statement
     }
 
     /// The height after its last block, as the row says; it wraps where the numbers are damaged.
@@ -21,16 +31,44 @@ struct RunRow {
 
     /// The run's columns; `nil` if they do not fit into the content.
     var view: RunView? { RunView(content, count: blocks) }
+
+    /// Which of its blocks this node acknowledged.
+    func acknowledged() throws(SQLiteError) -> AcknowledgedBlocks {
+        statement.isNull(3) ? .all : AcknowledgedBlocks(stored: [UInt8](try statement.bytes(3)))
+    }
 }
 
-/// Reads and writes rows of runs on a connection.
+/// Keys of the table of runs.
+enum RunKey {
+    /// Heights are below this, so that a branch fits above them.
+    static let heightsMax = 1 << 40
+    /// Branches are below this.
+    static let branchesMax = 1 << 22
+
+    static func position(branch: Int, height: Int) -> Int { branch << 40 | height }
+
+    static func branch(of position: Int) -> Int { position >> 40 }
+
+    static func height(of position: Int) -> Int { position & (heightsMax - 1) }
+}
+
+/// Reads and writes rows of runs on a connection. What names no branch means the list.
 enum RunStatements {
+    private static let columns = "r.position, r.blocks, r.content, r.acknowledged"
+
+    // MARK: Writing
+
     /// Stores a run.
-    static func insert(_ run: EncodedRun, on connection: Connection) throws(SQLiteError) {
-        try connection.with("INSERT INTO runs(position, blocks, content) VALUES(?1, ?2, ?3)") {
+    static func insert(_ run: EncodedRun, branch: Int, on connection: Connection) throws(SQLiteError) {
+        try connection.with("INSERT INTO runs(position, blocks, content, acknowledged) VALUES(?1, ?2, ?3, ?4)") {
             statement throws(SQLiteError) in
-            try statement.bind(run.height, at: 1)
+            try statement.bind(RunKey.position(branch: branch, height: run.height), at: 1)
             try statement.bind(run.blocks, at: 2)
+            if let marks = run.acknowledged.stored {
+                try statement.bind(marks, at: 4)
+            } else {
+                statement.bindNull(at: 4)
+            }
             // The closure of `withUnsafeBytes` can't throw a typed error.
             let result: Result<Void, SQLiteError> = run.content.withUnsafeBytes { bytes in
                 Result { () throws(SQLiteError) in try statement.run(binding: bytes, at: 3) }
@@ -39,13 +77,60 @@ enum RunStatements {
         }
     }
 
-    /// Deletes the runs that begin at `first` or above.
-    static func delete(from first: Int, on connection: Connection) throws(SQLiteError) {
-        try connection.with("DELETE FROM runs WHERE position >= ?1") { statement throws(SQLiteError) in
-            try statement.bind(first, at: 1)
+    /// Deletes the runs of a branch that begin within a range of heights.
+    static func delete(_ heights: Range<Int>, branch: Int, on connection: Connection) throws(SQLiteError) {
+        try connection.with("DELETE FROM runs WHERE position BETWEEN ?1 AND ?2") { statement throws(SQLiteError) in
+            try statement.bind(RunKey.position(branch: branch, height: heights.lowerBound), at: 1)
+            try statement.bind(RunKey.position(branch: branch, height: heights.upperBound) - 1, at: 2)
             _ = try statement.step()
         }
     }
+
+    // MARK: Reading a branch
+
+    /// Calls `body` with the run of a branch that holds the block at `height`.
+    ///
+    /// - Throws: `SQLITE_CORRUPT` where no run holds it.
+    static func withRun<Answer>(
+        at height: Int, branch: Int, on connection: Connection,
+        _ body: (RunRow, RunView) throws(SQLiteError) -> Answer
+    ) throws(SQLiteError) -> Answer {
+        try connection.with(
+            "SELECT \(columns) FROM runs r WHERE r.position BETWEEN ?2 << 40 AND (?2 << 40 | ?1) ORDER BY r.position DESC LIMIT 1"
+        ) { statement throws(SQLiteError) in
+            try statement.bind(branch, at: 2)
+            return try found(at: height, by: statement, body)
+        }
+    }
+
+    /// Calls `body` with each run of a branch that begins within a range of heights, until it answers false.
+    static func forEachRun(
+        _ heights: Range<Int>, branch: Int, on connection: Connection,
+        _ body: (RunRow) throws(SQLiteError) -> Bool
+    ) throws(SQLiteError) {
+        try connection.with(
+            "SELECT \(columns) FROM runs r WHERE r.position >= ?1 AND r.position < ?2 ORDER BY r.position"
+        ) { statement throws(SQLiteError) in
+            try statement.bind(RunKey.position(branch: branch, height: heights.lowerBound), at: 1)
+            try statement.bind(RunKey.position(branch: branch, height: heights.upperBound), at: 2)
+            while try statement.step() {
+                guard try body(RunRow(statement)) else { return }
+            }
+        }
+    }
+
+    /// Whether a branch has any run.
+    static func isInUse(branch: Int, on connection: Connection) throws(SQLiteError) -> Bool {
+        try connection.with(
+            "SELECT EXISTS(SELECT 1 FROM runs WHERE position >= ?1 << 40 AND position < (?1 + 1) << 40)"
+        ) {
+            statement throws(SQLiteError) in
+            try statement.bind(branch, at: 1)
+            return try statement.step() && statement.integer(0) != 0
+        }
+    }
+
+    // MARK: Reading the list
 
     /// Calls `body` with the run that holds the block at `height`.
     ///
@@ -54,14 +139,22 @@ enum RunStatements {
         at height: Int, on connection: Connection, _ body: (RunRow, RunView) throws(SQLiteError) -> Answer
     ) throws(SQLiteError) -> Answer {
         try connection.with(
-            "SELECT position, blocks, content FROM runs WHERE position <= ?1 ORDER BY position DESC LIMIT 1"
-        ) { statement throws(SQLiteError) in
-            try statement.bind(height, at: 1)
-            guard try statement.step() else { throw damage(height) }
-            let row = try RunRow(statement)
-            guard let view = row.view, height < row.endHeight else { throw damage(height) }
-            return try body(row, view)
-        }
+            """
+            SELECT \(columns) FROM segments s JOIN runs r ON r.position BETWEEN s.branch << 40 AND (s.branch << 40 | ?1)
+            WHERE s.first = (SELECT max(first) FROM segments WHERE first <= ?1)
+            ORDER BY r.position DESC LIMIT 1
+            """
+        ) { statement throws(SQLiteError) in try found(at: height, by: statement, body) }
+    }
+
+    private static func found<Answer>(
+        at height: Int, by statement: Statement, _ body: (RunRow, RunView) throws(SQLiteError) -> Answer
+    ) throws(SQLiteError) -> Answer {
+        try statement.bind(height, at: 1)
+        guard try statement.step() else { throw damage(height) }
+        let row = try RunRow(statement)
+        guard let view = row.view, height < row.endHeight else { throw damage(height) }
+        return try body(row, view)
     }
 
     /// Calls `body` with the last run that begins at `first` or below and with every later one that begins below
@@ -69,27 +162,45 @@ enum RunStatements {
     static func forEachRun(
         from first: Int, below end: Int, on connection: Connection, _ body: (RunRow) throws(SQLiteError) -> Bool
     ) throws(SQLiteError) {
-        try connection.with(
-            """
-            SELECT position, blocks, content FROM runs
-            WHERE position >= coalesce((SELECT max(position) FROM runs WHERE position <= ?1), ?1) AND position < ?2
-            ORDER BY position
-            """
-        ) { statement throws(SQLiteError) in
-            try statement.bind(first, at: 1)
-            try statement.bind(end, at: 2)
-            while try statement.step() {
-                guard try body(RunRow(statement)) else { return }
+        var goesOn = true
+        // Within the statement on the segments, so that all of it is one read transaction.
+        try SegmentStatements.forEach(from: first, below: end, on: connection) { segment throws(SQLiteError) in
+            let start = try startOfRun(atOrBelow: first, in: segment, on: connection)
+            try forEachRun(start..<max(start, min(end, segment.end)), branch: segment.branch, on: connection) {
+                row throws(SQLiteError) in
+                goesOn = try body(row)
+                return goesOn
             }
+            return goesOn
+        }
+    }
+
+    /// The height of the last run of a segment that begins at `height` or below, else that of the segment or `height`.
+    private static func startOfRun(
+        atOrBelow height: Int, in segment: Segment, on connection: Connection
+    ) throws(SQLiteError) -> Int {
+        guard height > segment.first else { return segment.first }
+        return try connection.with("SELECT max(position) FROM runs WHERE position BETWEEN ?1 AND ?2") {
+            statement throws(SQLiteError) in
+            try statement.bind(RunKey.position(branch: segment.branch, height: segment.first), at: 1)
+            try statement.bind(RunKey.position(branch: segment.branch, height: height), at: 2)
+            guard try statement.step(), !statement.isNull(0) else { return height }
+            return RunKey.height(of: statement.integer(0))
         }
     }
 
     /// The height of the first run that begins at `height` or above; its content is not read.
     static func firstRun(from height: Int, on connection: Connection) throws(SQLiteError) -> Int? {
-        try connection.with("SELECT position FROM runs WHERE position >= ?1 ORDER BY position LIMIT 1") {
-            statement throws(SQLiteError) in
+        try connection.with(
+            """
+            SELECT r.position FROM segments s JOIN runs r
+            ON r.position BETWEEN s.branch << 40 | max(s.first, ?1) AND (s.branch << 40 | \(RunKey.heightsMax - 1))
+            WHERE s.first >= (SELECT max(first) FROM segments WHERE first <= ?1)
+            ORDER BY s.first, r.position LIMIT 1
+            """
+        ) { statement throws(SQLiteError) in
             try statement.bind(height, at: 1)
-            return try statement.step() ? statement.integer(0) : nil
+            return try statement.step() ? RunKey.height(of: statement.integer(0)) : nil
         }
     }
 
@@ -105,7 +216,11 @@ enum RunStatements {
         // Within a run's limits, so that a damaged count does not make the list endless.
         try connection.number(
             """
-            SELECT position + max(1, min(blocks, \(RunLimits.blocksMax))) FROM runs ORDER BY position DESC LIMIT 1
+            SELECT (r.position & \(RunKey.heightsMax - 1)) + max(1, min(r.blocks, \(RunLimits.blocksMax)))
+            FROM segments s JOIN runs r
+            ON r.position BETWEEN s.branch << 40 AND (s.branch << 40 | \(RunKey.heightsMax - 1))
+            WHERE s.first = (SELECT max(first) FROM segments)
+            ORDER BY r.position DESC LIMIT 1
             """)
     }
 

@@ -118,6 +118,16 @@ struct RunView {
         block(index, originsBefore: origins(before: index))
     }
 
+    /// Calls `body` with each block and its place, as long as they lie within the run.
+    func forEachBlock<Failure: Error>(_ body: (Int, StoredBlock) throws(Failure) -> Void) throws(Failure) {
+        var originsBefore = 0
+        for index in 0..<count {
+            guard let block = block(index, originsBefore: originsBefore) else { return }
+            if block.origin != nil { originsBefore += 1 }
+            try body(index, block)
+        }
+    }
+
     private func origin(at offset: Int) -> Origin {
         let start = base + offset
         return Origin(

@@ -8,16 +8,15 @@ enum StoreFile {
     /// `chnd`, at offset 68 of the file (https://www.sqlite.org/fileformat2.html).
     static let applicationID: UInt32 = 0x6368_6E64
     /// The version of the tables, at offset 60.
-    static let formatVersion = 1
+    static let formatVersion = 2
 
-    /// A run's key is the height of its first block. The origins and keys are those of the blocks in the list.
     private static let schema = """
         PRAGMA application_id = \(applicationID);
-        PRAGMA user_version = \(formatVersion);
         CREATE TABLE runs(
             position INTEGER PRIMARY KEY,
             blocks INTEGER NOT NULL,
-            content BLOB NOT NULL
+            content BLOB NOT NULL,
+            acknowledged BLOB
         ) STRICT;
         CREATE TABLE origins(
             identity BLOB NOT NULL,
@@ -29,10 +28,98 @@ enum StoreFile {
             request BLOB NOT NULL,
             taken INTEGER NOT NULL,
             position INTEGER NOT NULL,
-            blocks INTEGER NOT NULL
+            identities BLOB NOT NULL
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX idempotency_taken ON idempotency(taken);
+        \(groupTables)
         """
+
+    /// What version 2 has and version 1 had not: the list in segments of branches, and what forks leave behind.
+    private static let groupTables = """
+        PRAGMA user_version = \(formatVersion);
+        CREATE TABLE segments(
+            first INTEGER PRIMARY KEY,
+            branch INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO segments(first, branch) VALUES(0, 0);
+        CREATE TABLE staged(
+            branch INTEGER PRIMARY KEY,
+            first INTEGER NOT NULL,
+            previous_hash BLOB NOT NULL,
+            head INTEGER NOT NULL,
+            head_hash BLOB NOT NULL,
+            head_timestamp INTEGER NOT NULL,
+            progressed INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE leftovers(
+            branch INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            end INTEGER NOT NULL,
+            previous_hash BLOB NOT NULL,
+            replaced INTEGER,
+            PRIMARY KEY(branch, first)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE orphans(
+            id INTEGER PRIMARY KEY,
+            hash BLOB NOT NULL UNIQUE,
+            height INTEGER NOT NULL,
+            identity BLOB NOT NULL,
+            identity_height INTEGER NOT NULL,
+            replaced INTEGER NOT NULL,
+            acknowledged INTEGER NOT NULL,
+            previous_hash BLOB NOT NULL,
+            content BLOB
+        ) STRICT;
+        CREATE INDEX orphans_pending ON orphans(id) WHERE content IS NOT NULL;
+        CREATE TABLE properties(
+            name TEXT PRIMARY KEY,
+            value ANY NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    /// Turns a database of an earlier version into one of this, in one transaction.
+    static func migrate(_ connection: Connection) throws(SQLiteError) {
+        guard try connection.number("PRAGMA user_version") == 1 else { return }
+        try connection.execute(
+            """
+            BEGIN IMMEDIATE;
+            ALTER TABLE runs ADD COLUMN acknowledged BLOB;
+            ALTER TABLE idempotency ADD COLUMN identities BLOB NOT NULL DEFAULT x'';
+            \(groupTables)
+            """)
+        var keys: [(key: String, heights: Range<Int>)] = []
+        try connection.with("SELECT key, position, blocks FROM idempotency") { statement throws(SQLiteError) in
+            while try statement.step() {
+                let first = statement.integer(1)
+                keys.append((try statement.text(0), first..<(first + max(0, statement.integer(2)))))
+            }
+        }
+        for (key, heights) in keys {
+            var identities: [UInt8] = []
+            for height in heights {
+                // A block that cannot be read is no block that a retry can be answered with.
+                identities += try Lineage.list.storedHash(at: height, on: connection)?.bytes ?? Hash.zero.bytes
+            }
+            try connection.with("UPDATE idempotency SET identities = ?2 WHERE key = ?1") {
+                statement throws(SQLiteError) in
+                try statement.bind(key, at: 1)
+                try statement.bind(identities, at: 2)
+                _ = try statement.step()
+            }
+        }
+        try connection.execute("ALTER TABLE idempotency DROP COLUMN blocks; COMMIT")
+    }
+
+    /// Lets a database of version 1 be read as it is: its list is one segment.
+    static func readAsCurrent(_ connection: Connection) throws(SQLiteError) {
+        guard try connection.number("PRAGMA user_version") == 1 else { return }
+        try connection.execute(
+            """
+            CREATE TEMP TABLE segments(first INTEGER PRIMARY KEY, branch INTEGER NOT NULL) STRICT;
+            INSERT INTO temp.segments(first, branch) VALUES(0, 0);
+            CREATE TEMP VIEW runs AS SELECT position, blocks, content, NULL AS acknowledged FROM main.runs;
+            """)
+    }
 
     /// Whether there is a file; if there is, refuses one that is not ours. Reads the header only and changes nothing.
     ///
@@ -104,8 +191,8 @@ enum StoreFile {
             defer { connection.close() }
             try connection.execute("PRAGMA synchronous = FULL; BEGIN; \(schema)")
             var builder = RunBuilder(height: 0)
-            builder.append(Block.genesis)
-            for run in builder.finish() { try RunStatements.insert(run, on: connection) }
+            builder.append(Block.genesis, acknowledged: false)
+            for run in builder.finish() { try RunStatements.insert(run, branch: 0, on: connection) }
             try connection.execute("COMMIT; PRAGMA journal_mode = WAL")
         } catch {
             throw OpenError(path: path, reason: .database(error))

@@ -1,18 +1,21 @@
 // The one writer of the database: makes blocks of what is asked for, and commits them durably.
 
-/// Commits appends. Its connection, what it knows of the last small runs and of a damaged head belong to this actor.
+import CSystemLibs
+
+/// Commits appends, and in the files beside this one what comes from other nodes. Its connection, what it knows of the last small runs and of a damaged head belong to this actor.
 ///
 /// After an error whose outcome is not clear it has no connection; the next batch opens one and reads the head back.
 actor StoreWriter {
     private let executor = QueueExecutor(label: "chain.writer")
     private let path: String
-    private let state: ListState
-    private let hashes: HashTable
+    let state: ListState
+    let hashes: HashTable
     private var connection: Connection?
-    private var tail = Tail()
-    private var damagedHead: Int?
-    /// The height after the last block that is known to be on disk; `nil` before the database was opened.
-    private var knownEndHeight: Int?
+    private var isClosed = false
+    var tail = Tail()
+    private(set) var damagedHead: Int?
+    /// The head that is known to be on disk; `nil` before the database was opened.
+    private var knownHead: Head?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -44,39 +47,62 @@ actor StoreWriter {
             // With a full disk the WAL stays, and a small append may still fit.
             guard error.isDiskFull else { throw error }
         }
+        try StoreFile.migrate(connection)
         try readBack(connection)
         self.connection = connection
     }
 
     /// Moves the WAL into the database and closes it, which removes the WAL.
     func close() throws(SQLiteError) {
+        isClosed = true
         guard let connection else { return }
         self.connection = nil
         defer { connection.close() }
         try connection.emptyWAL()
     }
 
-    /// Takes over the head that is on disk. When the database is opened again, it is the known one, or a later one
-    /// if a commit of unknown outcome turns out to be there.
+    /// Takes over the head that is on disk. When the database is opened again, it is the known one, or another if a
+    /// commit of unknown outcome turns out to be there.
     private func readBack(_ connection: Connection) throws(SQLiteError) {
         let endHeight = try RunStatements.endHeight(on: connection)
         guard endHeight > 0 else { throw RunStatements.damage(0) }
         let head = try readHead(endHeight - 1, on: connection)
-        if let knownEndHeight {
-            guard endHeight >= knownEndHeight else { throw RunStatements.damage(knownEndHeight - 1) }
-            var prefixes: [UInt64] = []
-            for height in knownEndHeight..<endHeight {
-                prefixes.append(try RunStatements.storedHash(at: height, on: connection).prefix)
+        let settledHeight = try PropertyStatements.number(PropertyStatements.settledHeight, on: connection)
+        let finalHeight = try PropertyStatements.number(PropertyStatements.finalHeight, on: connection)
+        if let knownHead {
+            let common = try commonHeight(with: knownHead, on: connection)
+            if common == knownHead.height {
+                state.advance(to: head)
+            } else {
+                state.replaced(from: common + 1, with: head)
             }
-            hashes.insert(prefixes, from: knownEndHeight)
-            state.advance(to: head)
+            try insertHashes(from: common + 1, below: endHeight, on: connection)
+            state.settled(upTo: settledHeight)
+            state.final(upTo: finalHeight)
         } else {
             hashes.begin(endHeight: endHeight)
-            state.opened(with: head)
+            state.opened(with: head, settledHeight: settledHeight, finalHeight: finalHeight)
         }
         if let damagedHead { state.damaged(damagedHead) }
         tail = try Tail(on: connection)
-        knownEndHeight = endHeight
+        knownHead = head
+    }
+
+    /// The last height that the list on disk shares with the known head's: that of the known head, or what the adoption
+    /// of unknown outcome left of it.
+    private func commonHeight(with known: Head, on connection: Connection) throws(SQLiteError) -> Int {
+        if known.hash == .zero { return known.height - 1 }
+        if try Lineage.list.storedHash(at: known.height, on: connection) == known.hash { return known.height }
+        return try LeftoverStatements.lowestHeight(on: connection).map { $0 - 1 } ?? 0
+    }
+
+    private func insertHashes(from first: Int, below end: Int, on connection: Connection) throws(SQLiteError) {
+        try RunStatements.forEachRun(from: first, below: end, on: connection) { row in
+            guard let view = row.view else { return true }
+            let heights = max(first, row.height)..<min(end, row.endHeight)
+            hashes.insert(heights.map { view.hash($0 - row.height).prefix }, from: heights.lowerBound)
+            return true
+        }
     }
 
     /// Nothing may follow a damaged head, but everything before it is served.
@@ -92,46 +118,45 @@ actor StoreWriter {
         }
     }
 
-    // MARK: Appending
+    // MARK: Writing
 
-    /// Commits requests in their order, in one transaction. Each one that is refused fails alone.
-    ///
-    /// - Parameter now: whole seconds since the Unix epoch.
-    func commit(_ requests: [AppendRequest], now: Int64) -> [Result<[Block], AppendError>] {
-        do throws(SQLiteError) {
-            if connection == nil { try open() }
-        } catch {
-            return requests.map { _ in .failure(.unavailable(error)) }
-        }
-        if let damagedHead { return requests.map { _ in .failure(.damagedHead(height: damagedHead)) } }
-        do throws(AppendError) {
-            return try transaction(requests, now: now)
-        } catch {
-            // One that is too large for the disk must not take along those that fit.
-            if error == .diskFull, requests.count > 1 { return requests.flatMap { commit([$0], now: now) } }
-            return requests.map { _ in .failure(error) }
-        }
+    /// What a transaction ends with.
+    enum Ending<Answer> {
+        case commit(Answer)
+        /// Nothing is changed.
+        case rollBack(Answer)
     }
 
-    /// - Throws: what all the requests are to be answered with.
-    private func transaction(
-        _ requests: [AppendRequest], now: Int64
-    ) throws(AppendError) -> [Result<[Block], AppendError>] {
-        guard let connection else { throw .closed }
-        var results: [Result<[Block], AppendError>] = []
-        var batch = Batch(head: state.head, now: now)
-        var newTail = tail
+    /// Makes one durable transaction of what `body` does.
+    func write<Answer>(
+        _ body: (Connection) throws(SQLiteError) -> Ending<Answer>
+    ) throws(WriteError) -> Answer {
+        if isClosed { throw .closed }
+        let ending: Ending<Answer>
+        let connection: Connection
+        do throws(SQLiteError) {
+            if self.connection == nil { try open() }
+            guard let opened = self.connection else { throw SQLiteError(SQLITE_CANTOPEN, "opening the database") }
+            connection = opened
+        } catch {
+            throw .failed(error)
+        }
         do throws(SQLiteError) {
             try connection.execute("BEGIN IMMEDIATE")
-            for request in requests { results.append(try batch.take(request, on: connection)) }
-            try Tail.store(batch.blocks, merging: &newTail, on: connection)
+            ending = try body(connection)
         } catch {
-            guard error.isDiskFull else {
+            // What is damaged stays as it is; another error may have ended more than this transaction.
+            guard error.isDiskFull || error.primaryCode == SQLITE_CORRUPT else {
                 abandon()
-                throw .unavailable(error)
+                throw .failed(error)
             }
             rollBack(connection)
-            throw .diskFull
+            throw error.isDiskFull ? .diskFull : .failed(error)
+        }
+        guard case .commit(let answer) = ending else {
+            rollBack(connection)
+            guard case .rollBack(let answer) = ending else { throw .closed }
+            return answer
         }
         do throws(SQLiteError) {
             try connection.execute("COMMIT")
@@ -145,16 +170,60 @@ actor StoreWriter {
             rollBack(connection)
             throw .diskFull
         }
-        tail = newTail
-        if let last = batch.blocks.last {
-            hashes.insert(batch.blocks.map(\.hash.prefix), from: last.height + 1 - batch.blocks.count)
-            knownEndHeight = last.height + 1
-            state.advance(to: Head(height: last.height, hash: last.hash, timestamp: last.timestamp))
+        return answer
+    }
+
+    /// Says that a transaction put these blocks at the end of the list.
+    func appended(_ prefixes: [UInt64], head: Head) {
+        hashes.insert(prefixes, from: head.height + 1 - prefixes.count)
+        knownHead = head
+        state.advance(to: head)
+    }
+
+    /// Says that a transaction replaced the blocks of the list from a height on.
+    func replaced(from height: Int, with head: Head) {
+        damagedHead = nil
+        knownHead = head
+        state.replaced(from: height, with: head)
+    }
+
+    // MARK: Appending
+
+    /// Commits requests in their order, in one transaction. Each one that is refused fails alone.
+    ///
+    /// - Parameter now: whole seconds since the Unix epoch.
+    func commit(_ requests: [AppendRequest], now: Int64) -> [Result<[Block], AppendError>] {
+        do throws(WriteError) {
+            return try append(requests, now: now)
+        } catch {
+            // One that is too large for the disk must not take along those that fit.
+            if case .diskFull = error, requests.count > 1 { return requests.flatMap { commit([$0], now: now) } }
+            return requests.map { _ in .failure(AppendError(error)) }
         }
+    }
+
+    private func append(
+        _ requests: [AppendRequest], now: Int64
+    ) throws(WriteError) -> [Result<[Block], AppendError>] {
+        var newTail = tail
+        var blocks: [Block] = []
+        let results = try write { connection throws(SQLiteError) -> Ending<[Result<[Block], AppendError>]> in
+            if let damagedHead { return .rollBack(requests.map { _ in .failure(.damagedHead(height: damagedHead)) }) }
+            newTail = tail
+            var batch = Batch(head: state.head, now: now, branch: tail.branch)
+            var results: [Result<[Block], AppendError>] = []
+            for request in requests { results.append(try batch.take(request, on: connection)) }
+            try Tail.store(batch.blocks, acknowledged: true, merging: &newTail, on: connection)
+            blocks = batch.blocks
+            return .commit(results)
+        }
+        guard let last = blocks.last else { return results }
+        tail = newTail
+        appended(blocks.map(\.hash.prefix), head: Head(last))
         return results
     }
 
-    /// Ends a transaction that has not committed.
+    /// Ends a transaction that is not to be committed.
     private func rollBack(_ connection: Connection) {
         do throws(SQLiteError) {
             // SQLite may have done it already (https://www.sqlite.org/lang_transaction.html).

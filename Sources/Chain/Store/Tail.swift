@@ -2,6 +2,8 @@
 
 /// What stands in small runs at the end of the list. The writer keeps it, so that a merge needs no search.
 struct Tail {
+    /// The branch that the end of the list belongs to, and that new runs go to.
+    private(set) var branch = 0
     /// The height of the first small run.
     private var firstHeight = 0
     private var blocks = 0
@@ -13,7 +15,9 @@ struct Tail {
 
     /// Finds the small runs of a database, going back from the last run to one that is not small.
     init(on connection: Connection) throws(SQLiteError) {
-        firstHeight = try RunStatements.endHeight(on: connection)
+        let endHeight = try RunStatements.endHeight(on: connection)
+        firstHeight = endHeight
+        branch = try SegmentStatements.branch(at: max(0, endHeight - 1), on: connection)
         while firstHeight > 0, blocks < RunLimits.blocksMax, dataSizeBytes < RunLimits.dataSizeBytesMax {
             let run: (height: Int, blocks: Int, dataSizeBytes: Int)?
             do throws(SQLiteError) {
@@ -42,32 +46,40 @@ struct Tail {
     /// Stores new blocks within a transaction: as one more small run, or together with the small runs before them
     /// once they fill a large one.
     ///
-    /// - Parameter tail: describes the runs after the transaction; to be read again if it is rolled back.
+    /// - Parameters:
+    ///   - acknowledged: whether this node acknowledged them to a client.
+    ///   - tail: describes the runs after the transaction; to be read again if it is rolled back.
     static func store(
-        _ newBlocks: [Block], merging tail: inout Tail, on connection: Connection
+        _ newBlocks: [Block], acknowledged: Bool, merging tail: inout Tail, on connection: Connection
     ) throws(SQLiteError) {
         guard let first = newBlocks.first else { return }
         let newSizeBytes = newBlocks.reduce(0) { $0 + $1.data.utf8.count }
         let isFull =
             tail.blocks + newBlocks.count >= RunLimits.blocksMax
             || tail.dataSizeBytes + newSizeBytes >= RunLimits.dataSizeBytesMax
-        var builder: RunBuilder
-        if isFull, tail.runs > 0, let merged = try tail.merged(upTo: first.height, on: connection) {
-            builder = merged
-            try RunStatements.delete(from: tail.firstHeight, on: connection)
-            tail = Tail()
-            tail.firstHeight = first.height
-        } else {
-            builder = RunBuilder(height: first.height)
-            if isFull {
-                tail = Tail()
-                tail.firstHeight = first.height
+        var builder = RunBuilder(height: first.height)
+        if isFull {
+            if tail.runs > 0, let merged = try tail.merged(upTo: first.height, on: connection) {
+                builder = merged
+                try tail.takeOut(below: first.height, on: connection)
             }
+            tail.begin(at: first.height)
         }
-        for block in newBlocks { builder.append(block) }
-        for run in builder.finish() {
-            try RunStatements.insert(run, on: connection)
-            tail.add(run)
+        for block in newBlocks { builder.append(block, acknowledged: acknowledged) }
+        for run in builder.finish() { try tail.insert(run, on: connection) }
+    }
+
+    /// Stores a run that comes from elsewhere within a transaction; a large one as it is.
+    ///
+    /// - Parameter tail: as for `store`.
+    static func store(
+        _ run: BlockRun, after previousHash: Hash, merging tail: inout Tail, on connection: Connection
+    ) throws(SQLiteError) {
+        let encoded = EncodedRun(run)
+        if isSmall(blocks: run.count, dataSizeBytes: encoded.dataSizeBytes) {
+            try store(run.blocks(after: previousHash), acknowledged: false, merging: &tail, on: connection)
+        } else {
+            try tail.insert(encoded, on: connection)
         }
     }
 
@@ -75,13 +87,11 @@ struct Tail {
     private func merged(upTo end: Int, on connection: Connection) throws(SQLiteError) -> RunBuilder? {
         var builder = RunBuilder(height: firstHeight)
         var height = firstHeight
-        try RunStatements.forEachRun(from: firstHeight, below: end, on: connection) { row in
+        try RunStatements.forEachRun(from: firstHeight, below: end, on: connection) { row throws(SQLiteError) in
             guard row.height == height, let view = row.view, view.isWhole else { return false }
-            var originsBefore = 0
-            for index in 0..<view.count {
-                guard let block = view.block(index, originsBefore: originsBefore) else { return false }
-                if block.origin != nil { originsBefore += 1 }
-                builder.append(block)
+            let acknowledged = try row.acknowledged()
+            view.forEachBlock { index, block in
+                builder.append(block, acknowledged: acknowledged.contains(index))
             }
             height = row.endHeight
             return true
@@ -89,14 +99,49 @@ struct Tail {
         return height == end ? builder : nil
     }
 
-    private mutating func add(_ run: EncodedRun) {
+    /// Deletes the small runs, whose blocks go into the branch of the tail.
+    private func takeOut(below end: Int, on connection: Connection) throws(SQLiteError) {
+        for segment in try SegmentStatements.all(from: firstHeight, below: end, on: connection) {
+            let heights = max(segment.first, firstHeight)..<min(segment.end, end)
+            if segment.branch != branch { try moveOrigins(heights, from: segment.branch, on: connection) }
+            try RunStatements.delete(heights, branch: segment.branch, on: connection)
+        }
+        try SegmentStatements.replace(from: firstHeight, by: branch, on: connection)
+    }
+
+    private func moveOrigins(
+        _ heights: Range<Int>, from other: Int, on connection: Connection
+    ) throws(SQLiteError) {
+        var origins: [IdentityAt] = []
+        try RunStatements.forEachRun(heights, branch: other, on: connection) { row in
+            row.view?.forEachBlock { index, block in
+                guard let origin = block.origin else { return }
+                origins.append(IdentityAt(identity: origin.hash, height: row.height + index))
+            }
+            return true
+        }
+        for origin in origins {
+            try OriginStatements.delete(origin.identity, at: origin.height, branch: other, on: connection)
+            try OriginStatements.insert(origin.identity, at: origin.height, branch: branch, on: connection)
+        }
+    }
+
+    private mutating func insert(_ run: EncodedRun, on connection: Connection) throws(SQLiteError) {
+        try RunStatements.insert(run, branch: branch, on: connection)
         guard Tail.isSmall(blocks: run.blocks, dataSizeBytes: run.dataSizeBytes) else {
-            self = Tail()
-            firstHeight = run.height + run.blocks
+            begin(at: run.height + run.blocks)
             return
         }
         blocks += run.blocks
         dataSizeBytes += run.dataSizeBytes
         runs += 1
+    }
+
+    /// Forgets the small runs: the next ones begin at a height.
+    private mutating func begin(at height: Int) {
+        firstHeight = height
+        blocks = 0
+        dataSizeBytes = 0
+        runs = 0
     }
 }

@@ -50,8 +50,36 @@ import Testing
             other[68] = 1
             #expect(try await refusal(other) == .otherProgram(applicationID: 0x0168_6E64))
             var newer = whole
-            newer[63] = 2
-            #expect(try await refusal(newer) == .newerVersion(found: 2, supported: 1))
+            newer[63] = 3
+            #expect(try await refusal(newer) == .newerVersion(found: 3, supported: 2))
+        }
+    }
+
+    @Test func aFileOfTheVersionBeforeIsReadAsItIsAndMigratedWhenItIsOpened() async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory.path("list.db")
+            let request = AppendRequest(
+                drafts: [Draft(data: "one"), Draft(data: "two")], idempotency: Idempotency(key: "k", requestHash: .zero)
+            )
+            var list = try await BlockList.open(path: path) { 1_700_000_000 }
+            let blocks = try await list.append(request)
+            try await list.close()
+            try RawDatabase(path: path).execute(
+                """
+                DROP TABLE segments; DROP TABLE staged; DROP TABLE leftovers; DROP TABLE orphans; DROP TABLE properties;
+                ALTER TABLE runs DROP COLUMN acknowledged;
+                ALTER TABLE idempotency ADD COLUMN blocks INTEGER NOT NULL DEFAULT 2;
+                ALTER TABLE idempotency DROP COLUMN identities;
+                PRAGMA user_version = 1;
+                """)
+            let old = try Data(contentsOf: URL(fileURLWithPath: path))
+            let report = try await BlockList.verify(path: path) { _ in }
+            #expect(report.isValid && report.height == 2)
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == old)
+            list = try await BlockList.open(path: path) { 1_700_000_000 }
+            #expect(try await list.append(request) == blocks)
+            #expect(try await list.validate().isValid)
+            try await list.close()
         }
     }
 

@@ -31,7 +31,7 @@ import Testing
 
     private func state(height: Int) -> ListState {
         let state = ListState()
-        state.opened(with: Head(height: height, hash: .zero, timestamp: 0))
+        state.opened(with: Head(height: height, hash: .zero, timestamp: 0), settledHeight: 0, finalHeight: 0)
         return state
     }
 

@@ -129,7 +129,7 @@ import Testing
                 (399, { $0[1].content.append(0) }),
                 (300, { $0.append(.init(position: 300, blocks: 1, content: runs[0].content)) }),
                 (Int(runs[last - 1].position), { $0.remove(at: last - 1) }),
-                (Int(runs[last].position), { $0[last].position = 1 << 50 }),
+                (Int(runs[last].position), { $0[last].position = 1 << 39 }),
             ]
             for (height, change) in changes {
                 var changed = runs

@@ -1,0 +1,196 @@
+// What a list offers to whoever keeps several nodes in step: where lists part, what comes from elsewhere, orphans.
+
+extension BlockList {
+    /// How long a branch that is being received may make no progress before it is dropped, in seconds.
+    public static let stagedSecondsMax: Int64 = 3_600
+
+    // MARK: Comparing
+
+    /// The hashes that are stored at these heights; `nil` beyond the head and where none can be read.
+    public func storedHashes(at heights: [Int]) async throws(ReadError) -> [Hash?] {
+        let end = status.height + 1
+        return try await reading { reader throws(ReadError) in
+            try await reader.storedHashes(at: heights, below: end)
+        }
+    }
+
+    /// The list as far as it counts.
+    ///
+    /// - Parameter latestTimestamp: a later block does not count, nor what follows it, unless it is settled or final.
+    public func rank(latestTimestamp: Int64) async throws(ReadError) -> ListRank {
+        let status = status
+        let head = Head(height: status.height, hash: status.headHash, timestamp: status.headTimestamp)
+        if head.hash != .zero, head.timestamp <= latestTimestamp {
+            return ListRank(finalHeight: status.finalHeight, height: head.height, headHash: head.hash)
+        }
+        return try await reading { reader throws(ReadError) in
+            try await reader.rank(
+                latestTimestamp: latestTimestamp, head: head,
+                lowest: max(status.settledHeight, status.finalHeight), finalHeight: status.finalHeight)
+        }
+    }
+
+    // MARK: Receiving
+
+    /// The last blocks of the branches that are being received, for going on where a transfer broke.
+    public func stagedHeads() async throws(ReceptionError) -> [(height: Int, hash: Hash)] {
+        try await stagedBranches().map { ($0.head.height, $0.head.hash) }
+    }
+
+    /// Begins to receive the blocks that follow one of ours, in the list or at the end of a branch that is being received.
+    ///
+    /// - Throws: `ReceptionError.listMoved` if we do not have that block.
+    public func reception(after height: Int, hash: Hash) async throws(ReceptionError) -> Reception {
+        if let branch = try await stagedBranches().first(where: { $0.head.height == height && $0.head.hash == hash }) {
+            return Reception(list: self, writer: writer, state: state, last: branch.head, staged: branch)
+        }
+        let block: Block?
+        do throws(ReadError) {
+            block = try await self.block(at: height)
+        } catch {
+            throw ReceptionError(error)
+        }
+        guard let block, block.hash == hash else { throw .listMoved }
+        return Reception(list: self, writer: writer, state: state, last: Head(block), staged: nil)
+    }
+
+    private func stagedBranches() async throws(ReceptionError) -> [StagedBranch] {
+        try await receiving { () async throws(WriteError) in
+            try await writer.stagedBranches(progressedSince: nowSeconds - BlockList.stagedSecondsMax)
+        }
+    }
+
+    /// Adopts a branch that was received whole.
+    func adopt(branch: Int, _ terms: AdoptionTerms) async throws(ReceptionError) -> AdoptionResult {
+        var adoption = try await receiving { () async throws(WriteError) in
+            try await writer.beginAdoption(branch, terms: terms)
+        }.get()
+        while true {
+            // Orphans that this node acknowledged have to be known before more are made.
+            try await receiving { () async throws(WriteError) in
+                while try await writer.tidyReplaced() {}
+            }
+            let step = try await receiving { [adoption] () async throws(WriteError) in
+                try await writer.step(adoption, now: nowSeconds)
+            }
+            switch step {
+            case .unfinished(let next): adoption = next
+            case .adopted(let result): return result
+            case .refused(let error):
+                if error == .oursIsAsGood {
+                    try await receiving { () async throws(WriteError) in try await writer.drop(branch: branch) }
+                }
+                throw error
+            }
+        }
+    }
+
+    private func receiving<Answer: Sendable>(
+        _ body: () async throws(WriteError) -> Answer
+    ) async throws(ReceptionError) -> Answer {
+        do throws(WriteError) {
+            return try await body()
+        } catch {
+            throw ReceptionError(error)
+        }
+    }
+
+    /// Appends the blocks after the last one that counts again, with the time of now: for a clock that had been ahead.
+    ///
+    /// - Throws: `ReceptionError`.
+    public func reappendTail(latestTimestamp: Int64) async throws(ReceptionError) -> AdoptionResult? {
+        let counted: ListRank
+        do throws(ReadError) {
+            counted = try await rank(latestTimestamp: latestTimestamp)
+        } catch {
+            throw ReceptionError(error)
+        }
+        guard counted.height < status.height else { return nil }
+        let branch = try await receiving { () async throws(WriteError) in
+            try await writer.stageNothing(after: counted.height, now: nowSeconds)
+        }
+        guard let branch else { return nil }
+        var terms = AdoptionTerms()
+        terms.reappendsAll = true
+        return try await adopt(branch: branch, terms)
+    }
+
+    // MARK: Settled blocks
+
+    /// Remembers that the blocks up to a height are settled; what is settled stays so.
+    ///
+    /// - Throws: `AppendError` of the database.
+    public func settle(upTo height: Int) async throws(AppendError) {
+        do throws(WriteError) {
+            try await writer.settle(upTo: height)
+        } catch {
+            throw AppendError(error)
+        }
+    }
+
+    // MARK: Orphans
+
+    /// Goes on with what adoptions left behind, in one small transaction.
+    public func tidy() async throws(AppendError) -> TidyResult {
+        do throws(WriteError) {
+            return try await writer.tidy()
+        } catch {
+            throw AppendError(error)
+        }
+    }
+
+    /// Appends orphans again whose identity is still missing.
+    ///
+    /// - Parameter time: those that were replaced then or earlier, in whole seconds since the Unix epoch.
+    /// - Returns: how many were appended.
+    public func reappendOrphans(replacedBefore time: Int64) async throws(AppendError) -> Int {
+        do throws(WriteError) {
+            var appended = 0
+            var id: Int? = 0
+            while let last = id {
+                let result = try await writer.reappendOrphans(replacedBefore: time, after: last, now: nowSeconds)
+                appended += result.appended
+                id = result.lastID
+            }
+            return appended
+        } catch {
+            throw AppendError(error)
+        }
+    }
+
+    /// What became of an orphan, or of a block that another node knows as one and that was appended again in our list;
+    /// `nil` if it is neither.
+    ///
+    /// - Throws: `ReadError.hashesIncomplete` if replaced blocks are not looked through yet.
+    public func orphan(_ hash: Hash) async throws(ReadError) -> Orphan? {
+        try await reading { reader throws(ReadError) in try await reader.orphan(hash) }
+    }
+
+    /// Orphans, the last one to be replaced first.
+    ///
+    /// - Parameter id: those before this one; `nil` for the newest.
+    public func orphans(before id: Int?, limit: Int) async throws(ReadError) -> [Orphan] {
+        try await reading { reader throws(ReadError) in try await reader.orphans(before: id ?? .max, limit: limit) }
+    }
+
+    /// The height at which what a block stood for when it was acknowledged stands now; `nil` if it is not in the list.
+    public func height(ofIdentity identity: Hash, height: Int) async throws(ReadError) -> Int? {
+        try await reading { reader throws(ReadError) in try await reader.height(ofIdentity: identity, height: height) }
+    }
+
+    // MARK: Records
+
+    /// Bytes that whoever uses the list keeps with it.
+    public func record(_ name: String) async throws(ReadError) -> [UInt8]? {
+        try await reading { reader throws(ReadError) in try await reader.record(name) }
+    }
+
+    /// Keeps bytes with the list, durably.
+    public func setRecord(_ name: String, to bytes: [UInt8]) async throws(AppendError) {
+        do throws(WriteError) {
+            try await writer.setRecord(name, to: bytes)
+        } catch {
+            throw AppendError(error)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// A block of the list as the writer finds it when it looks for what is to be appended again.
+
+/// A block with what it follows and whether this node acknowledged it.
+struct ListedBlock {
+    let height: Int
+    /// The block if its hash is right, else `nil`.
+    let checkedBlock: Block?
+    /// Whether this node acknowledged it, or what it was appended again for, to a client.
+    let isAcknowledged: Bool
+
+    /// The blocks of the list at these heights; those that cannot be read are missing.
+    static func read(_ heights: Range<Int>, on connection: Connection) throws(SQLiteError) -> [ListedBlock] {
+        var previousHash = try Lineage.list.storedHash(at: heights.lowerBound - 1, on: connection) ?? .zero
+        var found: [ListedBlock] = []
+        try RunStatements.forEachRun(from: heights.lowerBound, below: heights.upperBound, on: connection) {
+            row throws(SQLiteError) in
+            guard let view = row.view else { return true }
+            let acknowledged = try row.acknowledged()
+            try view.forEachBlock { index, block throws(SQLiteError) in
+                guard heights.contains(row.height + index) else { return }
+                let isRight = block.computedHash(after: previousHash) == block.hash
+                let before = previousHash
+                previousHash = block.hash
+                // An orphan that comes back with an origin is still one that was acknowledged.
+                var isAcknowledged = acknowledged.contains(index)
+                if !isAcknowledged, let origin = block.origin {
+                    isAcknowledged = try OrphanStatements.isAcknowledged(origin.hash, on: connection)
+                }
+                found.append(
+                    ListedBlock(
+                        height: row.height + index,
+                        checkedBlock: isRight ? Block(block, height: row.height + index, previousHash: before) : nil,
+                        isAcknowledged: isAcknowledged))
+            }
+            return true
+        }
+        return found
+    }
+}
+
+extension Block {
+    /// A block as it is stored; nothing is checked.
+    init(_ stored: StoredBlock, height: Int, previousHash: Hash) {
+        self.init(
+            height: height, timestamp: stored.timestamp, data: String(decoding: stored.data, as: UTF8.self),
+            previousHash: previousHash, hash: stored.hash, origin: stored.origin)
+    }
+}

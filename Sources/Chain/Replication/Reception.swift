@@ -1,0 +1,129 @@
+// A list that comes from another node, piece by piece: each piece is checked before anything of it is stored.
+
+/// Receives the blocks that follow one of our blocks. Pieces that follow our head are in the list as soon as they are
+/// taken; others go into a branch, which is kept over breaks and restarts, and is adopted whole.
+public struct Reception: Sendable {
+    private let list: BlockList
+    private let writer: StoreWriter
+    private let state: ListState
+    /// The last block that was received, or the one that the first is to follow.
+    private var last: Head
+    private var staged: StagedBranch?
+    /// How many blocks were received.
+    public private(set) var blocks = 0
+
+    init(list: BlockList, writer: StoreWriter, state: ListState, last: Head, staged: StagedBranch?) {
+        self.list = list
+        self.writer = writer
+        self.state = state
+        self.last = last
+        self.staged = staged
+    }
+
+    /// The height of the last block that was received, or of the one that the first is to follow.
+    public var height: Int { last.height }
+
+    /// The hash of that block.
+    public var hash: Hash { last.hash }
+
+    /// Checks consecutive blocks and stores them.
+    ///
+    /// - Parameter latestTimestamp: the first block that is later, and what follows it, is not taken.
+    /// - Returns: false if not all was taken for that reason: the list counts only up to there.
+    /// - Throws: `ReceptionError`; after a fault of the sender's, what was staged of its list is dropped.
+    public mutating func take(_ runs: [BlockRun], latestTimestamp: Int64) async throws(ReceptionError) -> Bool {
+        var good: [BlockRun] = []
+        var end = last
+        for run in runs {
+            guard run.firstHeight == end.height + 1 else {
+                throw await refused(.discontinuous(expectedHeight: end.height + 1, foundHeight: run.firstHeight))
+            }
+            if let fault = run.firstFault(after: end) { throw await refused(.invalid(fault)) }
+            guard let counted = run.part(notAfter: latestTimestamp) else { break }
+            good.append(counted)
+            end = Head(endOf: counted)
+            if counted.count < run.count { break }
+        }
+        guard !good.isEmpty else { return runs.isEmpty }
+        let received: Result<StoreWriter.Received, ReceptionError>
+        do throws(WriteError) {
+            received = try await writer.receive(good, after: last, staged: staged, now: list.nowSeconds)
+        } catch {
+            throw ReceptionError(error)
+        }
+        switch received {
+        case .success(.inList): break
+        case .success(.staged(let branch)): staged = branch
+        case .failure(let error): throw await refused(error)
+        }
+        blocks += end.height - last.height
+        last = end
+        return end.height + 1 == runs.last?.endHeight
+    }
+
+    /// Drops what was staged if the sender is at fault.
+    private func refused(_ error: ReceptionError) async -> ReceptionError {
+        guard let staged else { return error }
+        switch error {
+        case .invalid, .discontinuous: break
+        default: return error
+        }
+        do throws(WriteError) {
+            try await writer.drop(branch: staged.branch)
+            return error
+        } catch {
+            return ReceptionError(error)
+        }
+    }
+
+    /// Adopts what was received, if it is better than our list. What it replaces becomes orphans, and those of them that
+    /// this node acknowledged are appended again with it.
+    ///
+    /// - Returns: what was adopted; `nil` if the blocks are in the list already.
+    /// - Throws: `ReceptionError`.
+    public func adopt(_ terms: AdoptionTerms) async throws(ReceptionError) -> AdoptionResult? {
+        guard let staged else { return nil }
+        return try await list.adopt(branch: staged.branch, terms)
+    }
+}
+
+/// What an adoption did.
+public struct AdoptionResult: Hashable, Sendable {
+    /// Blocks that came from the other list.
+    public let adoptedBlocks: Int
+    /// Blocks of ours that are orphans now.
+    public let replacedBlocks: Int
+    /// Blocks of ours that were appended again.
+    public let reappendedBlocks: Int
+    /// The first height that has another block now.
+    public let firstHeight: Int
+}
+
+extension BlockRun {
+    /// What is wrong with the first block that is bad, after a block that is good.
+    fileprivate func firstFault(after previous: Head) -> ValidationFault? {
+        var checker = BlockChecker(
+            height: firstHeight, previous: .init(hash: previous.hash, timestamp: previous.timestamp))
+        var fault: ValidationFault?
+        forEachBlock { _, block in
+            if fault == nil { fault = checker.check(block).fault }
+        }
+        return fault
+    }
+
+    /// The blocks before the first one that is later.
+    fileprivate func part(notAfter latest: Int64) -> BlockRun? {
+        if timestamp(count - 1) <= latest { return self }
+        let counted = (0..<count).prefix { timestamp($0) <= latest }.count
+        return part(firstHeight..<firstHeight + counted)
+    }
+}
+
+extension ValidationFault {
+    /// An identity that stands in the list already.
+    static func identity(at height: Int) -> ValidationFault {
+        ValidationFault(
+            height: height, kind: .origin, expected: "an identity that no other block has",
+            found: "one that another block has")
+    }
+}

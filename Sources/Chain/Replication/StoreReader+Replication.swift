@@ -1,0 +1,105 @@
+// What the readers find out for keeping several nodes in step.
+
+extension StoreReader {
+    /// The hashes that are stored at heights of the list.
+    func storedHashes(at heights: [Int], below end: Int) throws(ReadError) -> [Hash?] {
+        try reading(heights.first ?? 0) { connection throws(SQLiteError) in
+            var hashes: [Hash?] = []
+            for height in heights {
+                hashes.append(height < end ? try Lineage.list.storedHash(at: height, on: connection) : nil)
+            }
+            return hashes
+        }
+    }
+
+    /// The list as far as it counts.
+    func rank(
+        latestTimestamp: Int64, head: Head, lowest: Int, finalHeight: Int
+    ) throws(ReadError) -> ListRank {
+        try reading(head.height) { connection throws(SQLiteError) in
+            let height = try CountedHeight.find(
+                latestTimestamp: latestTimestamp, head: head, damagedHead: head.hash == .zero ? head.height : nil,
+                atLeast: lowest, on: connection)
+            let hash = try Lineage.list.storedHash(at: height, on: connection) ?? .zero
+            return ListRank(finalHeight: finalHeight, height: height, headHash: hash)
+        }
+    }
+
+    /// What became of an orphan, or of what a block that was appended again stands for.
+    func orphan(_ hash: Hash) throws(ReadError) -> Orphan? {
+        let found = try reading(0) { connection throws(SQLiteError) -> (orphan: Orphan?, isComplete: Bool) in
+            if let stored = try OrphanStatements.find(hash, on: connection) {
+                return (try Orphan(stored, on: connection), true)
+            }
+            for place in try OriginStatements.places(of: hash, on: connection)
+            where try SegmentStatements.branch(at: place.height, on: connection) == place.branch {
+                let block = try CheckedRead.block(at: place.height, on: connection)
+                guard let origin = block.origin else { continue }
+                return (
+                    Orphan(
+                        id: 0, height: origin.height, hash: hash, replaced: 0,
+                        state: .moved(height: block.height, hash: block.hash)), true
+                )
+            }
+            return (nil, try !LeftoverStatements.areThere(on: connection))
+        }
+        guard found.isComplete else { throw .hashesIncomplete }
+        return found.orphan
+    }
+
+    /// Orphans, the last one to be replaced first.
+    func orphans(before id: Int, limit: Int) throws(ReadError) -> [Orphan] {
+        try reading(0) { connection throws(SQLiteError) in
+            var orphans: [Orphan] = []
+            for stored in try OrphanStatements.page(before: id, limit: limit, on: connection) {
+                orphans.append(try Orphan(stored, on: connection))
+            }
+            return orphans
+        }
+    }
+
+    /// The height at which an identity stands; `nil` if it is not in the list.
+    func height(ofIdentity identity: Hash, height: Int) throws(ReadError) -> Int? {
+        try reading(height) { connection throws(SQLiteError) in
+            try Lineage.list.height(of: identity, height: height, on: connection)
+        }
+    }
+
+    /// Bytes that are kept with the list.
+    func record(_ name: String) throws(ReadError) -> [UInt8]? {
+        try reading(0) { connection throws(SQLiteError) in
+            try PropertyStatements.bytes("record." + name, on: connection)
+        }
+    }
+}
+
+extension Orphan {
+    fileprivate init(_ stored: StoredOrphan, on connection: Connection) throws(SQLiteError) {
+        let height = try Lineage.list.height(of: stored.identity, height: stored.identityHeight, on: connection)
+        var state = State.pending
+        if let height, let hash = try Lineage.list.storedHash(at: height, on: connection) {
+            state = .moved(height: height, hash: hash)
+        }
+        self.init(
+            id: stored.id, height: stored.height, hash: stored.hash, replaced: stored.replaced, state: state)
+    }
+}
+
+extension StoreWriter {
+    /// Remembers that the blocks up to a height of the list are settled.
+    func settle(upTo height: Int) throws(WriteError) {
+        let settled = min(height, state.head.height)
+        guard settled > state.settledHeight else { return }
+        try write { connection throws(SQLiteError) -> Ending<Void> in
+            .commit(try PropertyStatements.set(PropertyStatements.settledHeight, to: settled, on: connection))
+        }
+        state.settled(upTo: settled)
+    }
+
+    /// Keeps bytes with the list.
+    func setRecord(_ name: String, to bytes: [UInt8]) throws(WriteError) {
+        try write { connection throws(SQLiteError) -> Ending<Void> in
+            .commit(try PropertyStatements.set("record." + name, to: bytes, on: connection))
+        }
+    }
+}

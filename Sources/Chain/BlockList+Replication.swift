@@ -117,12 +117,19 @@ extension BlockList {
 
     // MARK: Settled blocks
 
+    /// How often blocks of the list were replaced since it was opened: for what is found out about it meanwhile.
+    public var replacements: Int { state.replacements }
+
+    /// The lowest height that was replaced since; `nil` if none was.
+    public func lowestReplacedHeight(since replacements: Int) -> Int? { state.lowestReplaced(since: replacements) }
+
     /// Remembers that the blocks up to a height are settled; what is settled stays so.
     ///
+    /// - Parameter replacements: nothing is settled if blocks were replaced since.
     /// - Throws: `AppendError` of the database.
-    public func settle(upTo height: Int) async throws(AppendError) {
+    public func settle(upTo height: Int, replacements: Int) async throws(AppendError) {
         do throws(WriteError) {
-            try await writer.settle(upTo: height)
+            try await writer.settle(upTo: height, replacements: replacements)
         } catch {
             throw AppendError(error)
         }

@@ -87,9 +87,9 @@ extension Orphan {
 
 extension StoreWriter {
     /// Remembers that the blocks up to a height of the list are settled.
-    func settle(upTo height: Int) throws(WriteError) {
+    func settle(upTo height: Int, replacements: Int) throws(WriteError) {
         let settled = min(height, state.head.height)
-        guard settled > state.settledHeight else { return }
+        guard settled > state.settledHeight, state.replacements == replacements else { return }
         try write { connection throws(SQLiteError) -> Ending<Void> in
             .commit(try PropertyStatements.set(PropertyStatements.settledHeight, to: settled, on: connection))
         }

@@ -116,7 +116,7 @@ extension StoreWriter {
         let result = try write { connection throws(SQLiteError) -> Ending<(appended: Int, lastID: Int?)> in
             if damagedHead != nil { return .rollBack((0, nil)) }
             let orphans = try OrphanStatements.pending(
-                replacedBefore: time, after: id, limit: StoreWriter.orphansMax, on: connection)
+                replacedBefore: time, after: id, limit: StoreWriter.orphansMax, now: now, on: connection)
             var batch = Batch(head: state.head, now: now, branch: tail.branch)
             var acknowledged: [Bool] = []
             for orphan in orphans {

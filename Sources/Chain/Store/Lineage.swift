@@ -8,8 +8,6 @@ struct Lineage {
     /// The list.
     static let list = Lineage(staged: nil)
 
-    init(staged: (branch: Int, first: Int)?) { self.staged = staged }
-
     /// The hash that is stored for the block at `height`; `nil` where there is none.
     func storedHash(at height: Int, on connection: Connection) throws(SQLiteError) -> Hash? {
         guard height >= 0 else { return nil }

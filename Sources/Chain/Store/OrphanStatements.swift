@@ -49,13 +49,16 @@ enum OrphanStatements {
         try all("SELECT \(columns) FROM orphans WHERE id < ?1 ORDER BY id DESC LIMIT ?2", id, limit, on: connection)
     }
 
-    /// Orphans that are kept because their identity was not in the list, oldest first.
+    /// Orphans that are kept because their identity was not in the list, oldest first. One that seems to have been
+    /// replaced after `now` was so under a clock that has gone back since.
     static func pending(
-        replacedBefore time: Int64, after id: Int, limit: Int, on connection: Connection
+        replacedBefore time: Int64, after id: Int, limit: Int, now: Int64, on connection: Connection
     ) throws(SQLiteError) -> [StoredOrphan] {
         try all(
-            "SELECT \(columns) FROM orphans WHERE content IS NOT NULL AND replaced <= ?1 AND id > ?3 ORDER BY id LIMIT ?2",
-            Int(time), limit, id, on: connection)
+            """
+            SELECT \(columns) FROM orphans
+            WHERE content IS NOT NULL AND (replaced <= ?1 OR replaced > ?4) AND id > ?3 ORDER BY id LIMIT ?2
+            """, Int(time), limit, id, Int(now), on: connection)
     }
 
     private static func all(
@@ -118,10 +121,5 @@ enum OrphanStatements {
             try statement.bind(id, at: 1)
             _ = try statement.step()
         }
-    }
-
-    /// How many orphans are kept because their identity was not in the list.
-    static func pendingCount(on connection: Connection) throws(SQLiteError) -> Int {
-        try connection.number("SELECT count(*) FROM orphans WHERE content IS NOT NULL")
     }
 }

@@ -138,7 +138,7 @@ struct ForkTests {
         try await withLists(2) { lists in
             try await lists[0].appendTexts(5, "a")
             try await lists[1].appendTexts(9, "b")
-            try await lists[0].list.settle(upTo: 3)
+            try await lists[0].list.settle(upTo: 3, replacements: 0)
             await #expect(throws: ReceptionError.conflict(height: 1)) { try await lists[0].pull(from: lists[1]) }
             try await lists[0].restart()
             #expect(try lists[0].list.status.settledHeight == 3)

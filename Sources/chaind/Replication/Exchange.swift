@@ -1,0 +1,195 @@
+// One sync with one member: compare heads, find where the lists part, then take the better one or send ours.
+
+import Chain
+
+/// What an exchange came to.
+struct ExchangeReport: Sendable {
+    /// What became of the blocks.
+    enum Movement: Sendable {
+        case equal
+        case sent(blocks: Int)
+        case received(blocks: Int, AdoptionResult?)
+        /// As many transfers as may be are under way.
+        case postponed
+    }
+
+    var movement = Movement.equal
+    /// The member's head after it.
+    var memberHead: MemberHead
+    /// The last block that both lists have, as far as the exchange found out.
+    var common: BlockPoint
+}
+
+/// Why an exchange ended before it came to anything.
+enum ExchangeError: Error {
+    /// A message was not answered, or something on our side does not work.
+    case failed(String)
+    /// What the member sent is wrong.
+    case refused(String)
+    /// One list would replace settled blocks of the other.
+    case conflict(height: Int)
+}
+
+/// An exchange with a member. It owns no state that outlives it.
+struct Exchange: Sendable {
+    let list: BlockList
+    let transport: Transport
+    let address: MemberAddress
+    /// Blocks with a later timestamp do not count yet.
+    let latestTimestamp: Int64
+    /// Whether blocks may be moved now.
+    let mayTransfer: @Sendable () async -> Bool
+
+    /// Brings both lists together.
+    ///
+    /// - Parameter theirs: what the member said of itself just now.
+    func run(with theirs: StatusMessage) async throws(ExchangeError) -> ExchangeReport {
+        let ours = try await rank()
+        let memberHead = MemberHead(nodeID: theirs.nodeID, height: theirs.head.height, headHash: theirs.head.hash)
+        let ourHead = BlockPoint(height: ours.height, hash: ours.headHash)
+        if ourHead == theirs.head {
+            return ExchangeReport(memberHead: memberHead, common: ourHead)
+        }
+        let (common, staged) = try await commonBlock(theirHeight: theirs.head.height)
+        let theirRank = ListRank(
+            finalHeight: theirs.finalHeight, height: theirs.head.height, headHash: theirs.head.hash)
+        guard await mayTransfer() else {
+            return ExchangeReport(movement: .postponed, memberHead: memberHead, common: common)
+        }
+        if theirRank > ours {
+            return try await pull(memberHead, after: common)
+        }
+        // A transfer to the member that broke off goes on where it did.
+        let start = if let staged, staged.height > common.height, try await isOurs(staged) { staged } else { common }
+        return try await push(ours, to: memberHead, after: start)
+    }
+
+    /// Sends what we have beyond a block that the member is known to have as its head, without asking first.
+    ///
+    /// - Returns: `nil` if the member has another head by now.
+    func pushOn(from known: MemberHead) async throws(ExchangeError) -> ExchangeReport? {
+        let ours = try await rank()
+        let point = BlockPoint(height: known.height, hash: known.headHash)
+        guard known.height < ours.height, try await isOurs(point), await mayTransfer() else { return nil }
+        let answer = try await send(ours, after: point)
+        guard answer.outcome == .adopted else { return nil }
+        return report(of: answer, ours, to: known, after: point)
+    }
+
+    // MARK: Where the lists part
+
+    private func rank() async throws(ExchangeError) -> ListRank {
+        do throws(ReadError) {
+            return try await list.rank(latestTimestamp: latestTimestamp)
+        } catch {
+            throw .failed(error.description)
+        }
+    }
+
+    private func isOurs(_ point: BlockPoint) async throws(ExchangeError) -> Bool {
+        do throws(ReadError) {
+            return try await list.storedHashes(at: [point.height]) == [point.hash]
+        } catch {
+            throw .failed(error.description)
+        }
+    }
+
+    /// The last block that both lists have, and the end of what the member has staged.
+    private func commonBlock(theirHeight: Int) async throws(ExchangeError) -> (BlockPoint, staged: BlockPoint?) {
+        do {
+            let height = min(theirHeight, list.status.height)
+            var staged: BlockPoint?
+            let common = try await CommonBlock.find(in: list, upTo: height) { points in
+                let answer = try await transport.locate(address, points)
+                staged = answer.staged
+                return answer.list
+            }
+            guard let common else { throw ExchangeError.refused("its list begins with another genesis") }
+            return (common, staged)
+        } catch let error as ExchangeError {
+            throw error
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    // MARK: Moving blocks
+
+    /// Takes the member's blocks after the last common one, or after what is staged of them already.
+    private func pull(_ memberHead: MemberHead, after common: BlockPoint) async throws(ExchangeError) -> ExchangeReport {
+        let stream: IncomingStream
+        do {
+            let start = try await stagedPoint(above: common) ?? common
+            stream = try await transport.pull(address, start)
+        } catch {
+            throw failure(error)
+        }
+        let received = await StreamReceiver(list: list, latestTimestamp: latestTimestamp).receive(stream)
+        switch received {
+        case .adopted(let blocks, let result):
+            return ExchangeReport(
+                movement: .received(blocks: blocks, result),
+                memberHead: MemberHead(
+                    nodeID: memberHead.nodeID, height: stream.header.head.height, headHash: stream.header.head.hash),
+                common: stream.header.head)
+        case .ours: return ExchangeReport(memberHead: memberHead, common: common)
+        case .unknown: throw .failed("the list changed meanwhile")
+        case .conflict(let height): throw .conflict(height: height)
+        case .refused(let reason): throw .refused(reason)
+        case .broken(let reason): throw .failed(reason)
+        }
+    }
+
+    /// The highest end of what is staged here that the member's list has.
+    private func stagedPoint(above common: BlockPoint) async throws -> BlockPoint? {
+        let points = try await list.stagedHeads().filter { $0.height > common.height }
+            .map { BlockPoint(height: $0.height, hash: $0.hash) }
+        // Two may end at one height; a question names each height once.
+        let heads = Dictionary(points.map { ($0.height, $0) }) { first, _ in first }.values.sorted { $0.height < $1.height }
+        guard !heads.isEmpty else { return nil }
+        return try await transport.locate(address, heads).list
+    }
+
+    /// Sends our blocks after the last common one, or after what the member has staged of them already.
+    private func push(
+        _ ours: ListRank, to memberHead: MemberHead, after common: BlockPoint
+    ) async throws(ExchangeError) -> ExchangeReport {
+        let answer = try await send(ours, after: common)
+        switch answer.outcome {
+        case .adopted, .ours: return report(of: answer, ours, to: memberHead, after: common)
+        case .unknown: throw .failed("its list changed meanwhile")
+        case .conflict: throw .conflict(height: common.height + 1)
+        case .refused: throw .failed("it refused our blocks: \(answer.detail)")
+        }
+    }
+
+    private func send(_ ours: ListRank, after point: BlockPoint) async throws(ExchangeError) -> PushAnswer {
+        let head = BlockPoint(height: ours.height, hash: ours.headHash)
+        do {
+            return try await transport.push(
+                address, OutgoingStream(of: list, after: point, upTo: head, finalHeight: ours.finalHeight))
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    private func report(
+        of answer: PushAnswer, _ ours: ListRank, to memberHead: MemberHead, after point: BlockPoint
+    ) -> ExchangeReport {
+        let isAdopted = answer.outcome == .adopted
+        return ExchangeReport(
+            movement: isAdopted ? .sent(blocks: ours.height - point.height) : .equal,
+            memberHead: MemberHead(
+                nodeID: memberHead.nodeID, height: answer.head.height, headHash: answer.head.hash),
+            common: isAdopted ? BlockPoint(height: ours.height, hash: ours.headHash) : point)
+    }
+
+    private func failure(_ error: any Error) -> ExchangeError {
+        switch error {
+        case let error as ExchangeError: error
+        case PeerError.invalid(let reason): .refused(reason)
+        case PeerError.tooSlow: .refused("too slow")
+        default: .failed("\(error)")
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// What a node does for its own list every few seconds: orphans, settled blocks, a tail that does not count.
+
+import Chain
+
+extension Replica {
+    func upkeep() async {
+        updateTime()
+        reportClock()
+        do {
+            try await tidy()
+            try await reappendOrphans()
+            try await reappendTail()
+            try await settle()
+        } catch {
+            logger.error("looking after the list failed", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Says loudly that this node's own clock is wrong: it would refuse what everybody else takes.
+    private func reportClock() {
+        let own = time.ownSeconds
+        guard clock.isOwnClockOff(ownTime: own, nowSeconds: nowSeconds()) else { return }
+        logger.error(
+            "this machine's clock is wrong",
+            metadata: ["off_by_seconds": "\(own - time.seconds)", "group_time": "\(time.seconds)"])
+    }
+
+    private func tidy() async throws {
+        while true {
+            switch try await list.tidy() {
+            case .done: return
+            case .unfinished: break
+            case .unreadable(_, let heights):
+                logger.error("replaced blocks cannot be read", metadata: ["heights": "\(heights)"])
+            }
+        }
+    }
+
+    private func reappendOrphans() async throws {
+        let jitterSeconds = group.jitter() * settings.orphanSeconds
+        let appended = try await list.reappendOrphans(
+            replacedBefore: time.seconds - Int64(settings.orphanSeconds + jitterSeconds))
+        if appended > 0 {
+            logger.notice("orphans were appended again", metadata: ["blocks": "\(appended)"])
+            listChanged()
+        }
+    }
+
+    /// A tail that a clock of this node's own gave times from the future is appended again, if the members agree that its
+    /// clock is right now.
+    private func reappendTail() async throws {
+        let confirmed = clock.isOwnClockConfirmed(
+            memberCount: group.memberCount, ownTime: time.ownSeconds, nowSeconds: nowSeconds())
+        guard confirmed, list.status.headTimestamp > time.latestTimestamp else { return }
+        if let result = try await list.reappendTail(latestTimestamp: time.latestTimestamp) {
+            replaced(from: result, by: nil)
+        }
+    }
+
+    private func settle() async throws {
+        let replacements = list.replacements
+        let before = time.seconds - settings.settledAgeSeconds
+        guard before > 0, list.status.settledHeight < list.status.height else { return }
+        let aged = try await list.firstHeight(notBefore: before).map { $0 - 1 } ?? list.status.height
+        let height = Settlement.height(
+            commonPoints: group.commonPoints, agedHeight: aged, nowSeconds: nowSeconds())
+        if let height { try await list.settle(upTo: height, replacements: replacements) }
+    }
+}

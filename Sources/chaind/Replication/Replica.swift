@@ -1,0 +1,283 @@
+// One node of a group: holds its view of the group, does what that says is due, and answers the members. It is given its
+// clocks, its randomness and its way to the members, so that the simulation of the tests drives it as the daemon does.
+
+import Chain
+import Logging
+
+/// How long things last in a group.
+struct ReplicaSettings: Sendable {
+    /// How often members are checked and synced with.
+    var pace = GroupPace()
+    /// Members that may join.
+    var membersMax = 64
+    /// How long an orphan that another node acknowledged may be missing before this node appends it again, in seconds.
+    var orphanSeconds = 30.0
+    /// How old a block must be to be settled, in seconds.
+    var settledAgeSeconds: Int64 = 86_400
+}
+
+/// A node's part in its group.
+actor Replica {
+    let list: BlockList
+    let transport: Transport
+    let time: GroupTime
+    let settings: ReplicaSettings
+    let logger: Logger
+    /// Monotonic seconds.
+    let nowSeconds: @Sendable () -> Double
+
+    var group: GroupState
+    var clock: GroupClock
+    /// Nodes that are to be joined once they answer and their list may be united with ours.
+    var candidates: Set<MemberAddress> = []
+    /// When the list is looked after next.
+    private var upkeepDueSeconds: Double
+    /// When each member was last asked for its status.
+    private var statusSeconds: [MemberAddress: Double] = [:]
+    /// What wakes the driver when something is due earlier than it knew.
+    private let onChange: @Sendable () -> Void
+
+    /// Begins with what the database says of the members.
+    ///
+    /// - Parameters:
+    ///   - founders: addresses that were found while the database was empty.
+    ///   - onChange: is called when something may be due earlier than `nextDueSeconds` said.
+    /// - Throws: `MembershipError`; `ReadError`.
+    init(
+        list: BlockList, ownAddress: MemberAddress, nodeID: String, founders: [MemberAddress], isTold: Bool,
+        transport: Transport, time: GroupTime, settings: ReplicaSettings, logger: Logger,
+        nowSeconds: @escaping @Sendable () -> Double, generator: any RandomNumberGenerator & Sendable,
+        onChange: @escaping @Sendable () -> Void
+    ) async throws {
+        self.list = list
+        self.transport = transport
+        self.time = time
+        self.settings = settings
+        self.logger = logger
+        self.nowSeconds = nowSeconds
+        self.onChange = onChange
+        var membership = Membership(membersMax: settings.membersMax)
+        if let kept = try await list.record(Replica.membersRecord) {
+            membership = try Membership(encoded: kept, membersMax: settings.membersMax)
+        }
+        for address in founders where membership.isIn(address) == nil { try membership.join(address) }
+        group = try GroupState(
+            ownAddress: ownAddress, nodeID: nodeID, membership: membership, isTold: isTold, pace: settings.pace,
+            generator: generator)
+        clock = GroupClock(ownNodeID: nodeID)
+        upkeepDueSeconds = nowSeconds()
+        try await keepMembership()
+    }
+
+    private static let membersRecord = "members"
+
+    // MARK: What is due
+
+    /// A piece of work.
+    enum Work: Hashable, Sendable {
+        case group(GroupAction)
+        /// To look whether nodes that were named can be joined.
+        case join(MemberAddress)
+        /// To look after the list: orphans, settled blocks, a tail that does not count.
+        case upkeep
+    }
+
+    /// What is due now. Each piece counts as under way until `perform` returns.
+    func due() -> [Work] {
+        let now = nowSeconds()
+        var work = group.due(nowSeconds: now).map(Work.group)
+        if upkeepDueSeconds <= now {
+            upkeepDueSeconds = now + settings.pace.syncSeconds
+            work.append(.upkeep)
+            work += candidates.sorted().map(Work.join)
+        }
+        return work
+    }
+
+    /// When something is due next, in monotonic seconds.
+    var nextDueSeconds: Double { min(group.nextDueSeconds, upkeepDueSeconds) }
+
+    /// Does a piece of work.
+    func perform(_ work: Work) async {
+        switch work {
+        case .group(.check(let address)): await check(address)
+        case .group(.sync(let address)): await sync(with: address)
+        case .join(let address): await joinCandidate(address)
+        case .upkeep: await upkeep()
+        }
+        onChange()
+    }
+
+    /// This node appended: the members are told at once.
+    func listChanged() {
+        group.listChanged()
+        onChange()
+    }
+
+    // MARK: Health
+
+    private func check(_ address: MemberAddress) async {
+        let result: CheckResult
+        do throws(PeerError) {
+            let health = try await transport.health(address)
+            result = .answered(
+                MemberHead(nodeID: health.nodeID, height: health.head.height, headHash: health.head.hash))
+        } catch {
+            result = .failed(error.description)
+        }
+        report(group.checked(address, result: result, nowSeconds: nowSeconds()))
+    }
+
+    // MARK: Sync
+
+    private func sync(with address: MemberAddress) async {
+        let replacements = list.replacements
+        let outcome: SyncOutcome
+        do throws(ExchangeError) {
+            let report = try await exchange(with: address)
+            if case .received(_, let result?) = report.movement { replaced(from: result, by: address) }
+            if case .postponed = report.movement {
+                outcome = .postponed
+            } else {
+                // What was replaced meanwhile is not common any more.
+                let lowest = list.lowestReplacedHeight(since: replacements) ?? .max
+                outcome = .agreed(report.memberHead, commonHeight: min(report.common.height, commonEnd(report, lowest)))
+            }
+        } catch {
+            switch error {
+            case .failed(let reason): outcome = .failed(reason)
+            case .refused(let reason):
+                logger.error("a member's list is refused", metadata: ["member": "\(address)", "reason": "\(reason)"])
+                outcome = .refused(reason)
+            case .conflict(let height): outcome = .conflict(height: height)
+            }
+        }
+        report(group.synced(address, outcome: outcome, nowSeconds: nowSeconds()))
+    }
+
+    /// The height up to which blocks found common still are: an adoption of this exchange's own brought them.
+    private func commonEnd(_ report: ExchangeReport, _ lowest: Int) -> Int {
+        if case .received(_, let result?) = report.movement, result.firstHeight == lowest { return report.common.height }
+        return lowest - 1
+    }
+
+    private func exchange(with address: MemberAddress) async throws(ExchangeError) -> ExchangeReport {
+        let exchange = Exchange(
+            list: list, transport: transport, address: address, latestTimestamp: time.latestTimestamp,
+            mayTransfer: { await self.mayTransfer(with: address) })
+        let now = nowSeconds()
+        if let known = group.records[address]?.head, group.records[address]?.commonPoint?.height == known.height,
+            now - statusSeconds[address, default: -.infinity] < settings.pace.syncSeconds,
+            let report = try await exchange.pushOn(from: known)
+        {
+            return report
+        }
+        let theirs = try await status(of: address)
+        return try await exchange.run(with: theirs)
+    }
+
+    private func mayTransfer(with address: MemberAddress) -> Bool { group.mayTransfer(with: address) }
+
+    /// Asks a member for its head, and exchanges with it what each knows of the members and of the time.
+    private func status(of address: MemberAddress) async throws(ExchangeError) -> StatusMessage {
+        let start = nowSeconds()
+        let theirs: StatusMessage
+        do {
+            theirs = try await transport.status(address, try await ownStatus())
+        } catch PeerError.invalid(let reason) {
+            throw .refused(reason)
+        } catch {
+            throw .failed("\(error)")
+        }
+        statusSeconds[address] = nowSeconds()
+        clock.learn(
+            from: address, nodeID: theirs.nodeID, time: Int64(theirs.timeSeconds),
+            roundTripSeconds: nowSeconds() - start, nowSeconds: nowSeconds())
+        updateTime()
+        do {
+            try await merge(theirs.members)
+        } catch let error as MembershipError {
+            throw .refused(error.description)
+        } catch {
+            throw .failed("\(error)")
+        }
+        guard theirs.nodeID != group.nodeID else { throw .failed("it is this node itself") }
+        return theirs
+    }
+
+    /// What this node says of itself.
+    func ownStatus() async throws -> StatusMessage {
+        let rank = try await list.rank(latestTimestamp: time.latestTimestamp)
+        return StatusMessage(
+            address: group.ownAddress, nodeID: group.nodeID, timeSeconds: Int(max(0, time.ownSeconds)),
+            head: BlockPoint(height: rank.height, hash: rank.headHash), finalHeight: rank.finalHeight,
+            settledHeight: list.status.settledHeight, members: group.membership.entries)
+    }
+
+    /// Takes note of an adoption.
+    func replaced(from result: AdoptionResult, by address: MemberAddress?) {
+        group.listReplaced(from: result.firstHeight)
+        logger.notice(
+            "another list was adopted",
+            metadata: [
+                "from": "\(address?.description ?? "a client")", "height": "\(result.firstHeight)",
+                "adopted": "\(result.adoptedBlocks)", "replaced": "\(result.replacedBlocks)",
+                "appended_again": "\(result.reappendedBlocks)",
+            ])
+        if result.reappendedBlocks > 0 { listChanged() }
+    }
+
+    // MARK: Members
+
+    func merge(_ entries: [MembershipEntry]) async throws {
+        if try group.merge(entries) { try await keepMembership() }
+    }
+
+    /// Keeps the map of the members before anybody is told of it.
+    func keepMembership() async throws {
+        try await list.setRecord(Replica.membersRecord, to: try group.membership.encoded())
+        onChange()
+    }
+
+    private func joinCandidate(_ address: MemberAddress) async {
+        do {
+            try await join(address, merging: false)
+            candidates.remove(address)
+        } catch let error as JoinError {
+            // One that does not answer is tried again.
+            guard case .unreachable = error else {
+                candidates.remove(address)
+                logger.error("a node was not joined", metadata: ["address": "\(address)", "reason": "\(error)"])
+                return
+            }
+        } catch {
+            logger.error("a node was not joined", metadata: ["address": "\(address)", "reason": "\(error)"])
+        }
+    }
+
+    // MARK: Time
+
+    func updateTime() {
+        let own = time.ownSeconds
+        time.setOffset(clock.time(ownTime: own, nowSeconds: nowSeconds()) - own)
+    }
+
+    /// Logs what the group tells.
+    func report(_ events: [GroupEvent]) {
+        for event in events {
+            switch event {
+            case .removed(let address, let reason):
+                logger.warning("a member is off the list", metadata: ["member": "\(address)", "reason": "\(reason)"])
+            case .stopped(let address): logger.notice("a member stops", metadata: ["member": "\(address)"])
+            case .returned(let address): logger.notice("a member is back", metadata: ["member": "\(address)"])
+            case .isSelf(let address):
+                logger.warning("an address leads to this node itself", metadata: ["address": "\(address)"])
+            case .sharedNode(let first, let second):
+                logger.warning(
+                    "two addresses lead to one node", metadata: ["first": "\(first)", "second": "\(second)"])
+            case .ownAddressTaken:
+                logger.error("another node says that it has this node's address")
+            }
+        }
+    }
+}

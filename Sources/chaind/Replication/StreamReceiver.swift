@@ -1,0 +1,108 @@
+// Takes a stream from a member into our list: in pieces, each checked before it is stored.
+
+import Chain
+
+/// What became of a stream.
+enum ReceivedStream: Sendable {
+    /// Its blocks are in our list, by an adoption if they replaced others.
+    case adopted(blocks: Int, AdoptionResult?)
+    /// Our list is as good.
+    case ours
+    /// It begins after a block that we do not have.
+    case unknown
+    /// It would replace settled blocks, the first one at this height.
+    case conflict(height: Int)
+    /// Something in it is wrong: at which height, and what.
+    case refused(String)
+    /// It ended early, or we cannot take it now; what was staged is kept.
+    case broken(String)
+}
+
+/// Receives streams.
+struct StreamReceiver: Sendable {
+    /// Runs and bytes that are stored in one transaction.
+    private static let runsMax = 64
+    private static let sizeBytesMax = 2 << 20
+
+    let list: BlockList
+    /// Blocks with a later timestamp do not count yet.
+    let latestTimestamp: Int64
+    /// An operator decided that this list is to be adopted.
+    var isForced = false
+
+    /// Takes a stream up to its end, and adopts it if it is better than our list.
+    func receive(_ stream: IncomingStream) async -> ReceivedStream {
+        do throws(ReceptionError) {
+            let header = stream.header
+            var reception = try await list.reception(after: header.after.height, hash: header.after.hash)
+            var isWhole = true
+            var runs: [BlockRun] = []
+            var sizeBytes = 0
+            var ending: StreamEnding?
+            while ending == nil {
+                ending = await next(of: stream, into: &runs, &sizeBytes)
+                guard ending != nil || runs.count >= Self.runsMax || sizeBytes >= Self.sizeBytesMax else { continue }
+                // What came before a break is good, and is kept.
+                isWhole = try await reception.take(runs, latestTimestamp: latestTimestamp)
+                runs = []
+                sizeBytes = 0
+                if !isWhole { break }
+            }
+            if isWhole {
+                switch ending {
+                case .broken(let reason): return .broken(reason)
+                case .refused(let reason): return .refused(reason)
+                case .whole, nil: break
+                }
+                guard reception.height == header.head.height, reception.hash == header.head.hash else {
+                    return .refused("its blocks end at height \(reception.height) and not at its head, \(header.head.height)")
+                }
+            }
+            var terms = AdoptionTerms()
+            terms.finalHeight = header.finalHeight
+            terms.latestTimestamp = latestTimestamp
+            terms.isForced = isForced
+            let result = try await reception.adopt(terms)
+            return .adopted(blocks: reception.blocks, result)
+        } catch {
+            return outcome(of: error)
+        }
+    }
+
+    private enum StreamEnding {
+        case whole
+        case broken(String)
+        case refused(String)
+    }
+
+    /// Reads the next part.
+    ///
+    /// - Returns: how the stream ended, if it did.
+    private func next(of stream: IncomingStream, into runs: inout [BlockRun], _ sizeBytes: inout Int) async -> StreamEnding? {
+        do throws(PeerError) {
+            switch try await stream.next() {
+            case .run(let run):
+                runs.append(run)
+                sizeBytes += run.content.count
+                return nil
+            case .end: return .whole
+            case .failed(let reason): return .broken(reason)
+            case nil: return .broken("the stream broke off")
+            }
+        } catch {
+            if case .invalid(let reason) = error { return .refused(reason) }
+            if case .tooSlow = error { return .refused(error.description) }
+            return .broken(error.description)
+        }
+    }
+
+    private func outcome(of error: ReceptionError) -> ReceivedStream {
+        switch error {
+        case .invalid, .discontinuous: .refused(error.description)
+        case .conflict(let height): .conflict(height: height)
+        case .oursIsAsGood: .ours
+        case .listMoved: .unknown
+        case .tooManyBranches, .damagedHead, .diskFull, .unavailable, .closed: .broken(error.description)
+        }
+    }
+}

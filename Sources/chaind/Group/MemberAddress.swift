@@ -93,6 +93,25 @@ extension MemberAddress: CustomStringConvertible {
     var description: String { text }
 }
 
+extension MemberAddress: Codable {
+    /// Reads the URL; the error's description says what is wrong with it.
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        do {
+            try self.init(text)
+        } catch {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
+        }
+    }
+
+    /// Writes the URL.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(text)
+    }
+}
+
 /// Why a text is no address of a node.
 enum MemberAddressError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLong, character, notAbsolute, scheme, user, host, port, path, query, fragment

@@ -2,10 +2,10 @@
 
 import Foundation
 
-/// What one node says about one address, as it stands in messages and in the database. Nothing of it is checked.
+/// What one node says about one address, as it stands in messages and in the database. The counter is not checked.
 struct MembershipEntry: Hashable, Codable, Sendable {
-    /// The URL.
-    let address: String
+    /// Where the node is found.
+    let address: MemberAddress
     /// How often it was decided on.
     let counter: Int
     /// Whether it is a member.
@@ -66,7 +66,7 @@ struct Membership: Hashable, Sendable {
     /// The map for a message, in the order of the addresses.
     var entries: [MembershipEntry] {
         decisions.sorted { $0.key < $1.key }
-            .map { MembershipEntry(address: $0.key.text, counter: $0.value.counter, isIn: $0.value.isIn) }
+            .map { MembershipEntry(address: $0.key, counter: $0.value.counter, isIn: $0.value.isIn) }
     }
 
     /// Those who are in, in the order of their addresses.
@@ -116,23 +116,13 @@ struct Membership: Hashable, Sendable {
         guard entries.count <= Self.entriesMax else { throw .tooManyEntries }
         var merged = decisions
         for entry in entries {
-            let address: MemberAddress
-            do {
-                address = try MemberAddress(entry.address)
-            } catch {
-                throw .address(entry.address, error)
-            }
-            guard 1...Self.counterMax ~= entry.counter else { throw .counter(address, entry.counter) }
-            let received = Decision(counter: entry.counter, isIn: entry.isIn)
-            guard let known = merged[address] else {
-                guard merged.count < Self.entriesMax else { throw .tooManyEntries }
-                merged[address] = received
-                continue
-            }
-            if received.counter > known.counter || (received.counter == known.counter && !received.isIn) {
-                merged[address] = received
+            guard 1...Self.counterMax ~= entry.counter else { throw .counter(entry.address, entry.counter) }
+            let known = merged[entry.address] ?? Decision(counter: 0, isIn: false)
+            if entry.counter > known.counter || (entry.counter == known.counter && !entry.isIn) {
+                merged[entry.address] = Decision(counter: entry.counter, isIn: entry.isIn)
             }
         }
+        guard merged.count <= Self.entriesMax else { throw .tooManyEntries }
         defer { decisions = merged }
         return merged != decisions
     }
@@ -155,8 +145,6 @@ enum MembershipError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooManyMembers(max: Int)
     /// The map has as many addresses, in and out, as it may have.
     case tooManyEntries
-    /// An entry's address is none.
-    case address(String, MemberAddressError)
     /// An entry's counter is not positive, or has come to its end.
     case counter(MemberAddress, Int)
     /// What was kept cannot be read.
@@ -169,8 +157,6 @@ enum MembershipError: Error, Hashable, Sendable, CustomStringConvertible {
         case .noMember(let address): "\(address) is not a member"
         case .tooManyMembers(let max): "the group has \(max) members, and may not have more"
         case .tooManyEntries: "the list of members has at most \(Membership.entriesMax) addresses, forgotten ones too"
-        case .address(let text, let error):
-            "\(String(reflecting: String(text.unicodeScalars.prefix(100)))) in the list of members: \(error)"
         case .counter(let address, let counter):
             "\(address) in the list of members: the counter \(counter) is not between 1 and \(Membership.counterMax)"
         case .damaged: "the list of members that was kept cannot be read"

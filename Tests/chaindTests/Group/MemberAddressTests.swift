@@ -1,5 +1,6 @@
 // An address has one spelling, and everything else is refused by name.
 
+import Foundation
 import Testing
 
 @testable import chaind
@@ -96,5 +97,21 @@ import Testing
         let number = try MemberAddress("http://127.0.0.1:8000")
         #expect(name != number)
         #expect(number < name)
+    }
+
+    @Test func anAddressInJSONIsCheckedAndTheFaultNamed() throws {
+        let decoder = JSONDecoder()
+        let read = try decoder.decode([MemberAddress].self, from: Data(#"["http://A:80/"]"#.utf8))
+        #expect(read == [try MemberAddress("http://a")])
+        #expect(try String(decoding: JSONEncoder().encode(read), as: UTF8.self) == #"["http:\/\/a"]"#)
+        let error = try #require(throws: DecodingError.self) {
+            try decoder.decode([MemberAddress].self, from: Data(#"["http://a", "http://a/b"]"#.utf8))
+        }
+        guard case .dataCorrupted(let context) = error else {
+            Issue.record("\(error)")
+            return
+        }
+        #expect(context.codingPath.map(\.intValue) == [1])
+        #expect(context.debugDescription == MemberAddressError.path.description)
     }
 }

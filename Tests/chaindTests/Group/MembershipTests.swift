@@ -13,13 +13,13 @@ import Testing
         var membership = Membership()
         try membership.join(other)
         #expect(membership.members == [other])
-        #expect(membership.entries == [MembershipEntry(address: other.text, counter: 1, isIn: true)])
+        #expect(membership.entries == [MembershipEntry(address: other, counter: 1, isIn: true)])
         try membership.forget(other)
         #expect(membership.members.isEmpty)
         #expect(membership.formerMembers == [other])
-        #expect(membership.entries == [MembershipEntry(address: other.text, counter: 2, isIn: false)])
+        #expect(membership.entries == [MembershipEntry(address: other, counter: 2, isIn: false)])
         try membership.join(other)
-        #expect(membership.entries == [MembershipEntry(address: other.text, counter: 3, isIn: true)])
+        #expect(membership.entries == [MembershipEntry(address: other, counter: 3, isIn: true)])
     }
 
     @Test func aMemberIsNotJoinedTwiceAndAStrangerNotForgotten() throws {
@@ -37,19 +37,19 @@ import Testing
         try membership.announce(own, isTold: false)
         try membership.announce(own, isTold: false)
         try membership.announce(own, isTold: true)
-        #expect(membership.entries == [MembershipEntry(address: own.text, counter: 1, isIn: true)])
+        #expect(membership.entries == [MembershipEntry(address: own, counter: 1, isIn: true)])
         try membership.forget(own)
         try membership.announce(own, isTold: false)
         #expect(membership.isIn(own) == false)
         try membership.announce(own, isTold: true)
-        #expect(membership.entries == [MembershipEntry(address: own.text, counter: 3, isIn: true)])
+        #expect(membership.entries == [MembershipEntry(address: own, counter: 3, isIn: true)])
     }
 
     @Test func theGreaterCounterWinsAndOutOnATie() throws {
         func merged(_ first: (Int, Bool), _ second: (Int, Bool)) throws -> Bool? {
             var membership = Membership()
-            try membership.merge([MembershipEntry(address: other.text, counter: first.0, isIn: first.1)])
-            try membership.merge([MembershipEntry(address: other.text, counter: second.0, isIn: second.1)])
+            try membership.merge([MembershipEntry(address: other, counter: first.0, isIn: first.1)])
+            try membership.merge([MembershipEntry(address: other, counter: second.0, isIn: second.1)])
             return membership.isIn(other)
         }
         #expect(try merged((1, true), (2, false)) == false)
@@ -63,10 +63,10 @@ import Testing
 
     @Test func mergingTellsWhetherAnythingChanged() throws {
         var membership = Membership()
-        let entries = [MembershipEntry(address: other.text, counter: 4, isIn: true)]
+        let entries = [MembershipEntry(address: other, counter: 4, isIn: true)]
         #expect(try membership.merge(entries))
         #expect(try !membership.merge(entries))
-        #expect(try !membership.merge([MembershipEntry(address: other.text, counter: 3, isIn: false)]))
+        #expect(try !membership.merge([MembershipEntry(address: other, counter: 3, isIn: false)]))
         #expect(try !membership.merge([]))
     }
 
@@ -76,7 +76,7 @@ import Testing
         let maps = (0..<4).map { _ in
             (0..<Int.random(in: 0...12, using: &generator)).map { _ in
                 MembershipEntry(
-                    address: address(Int.random(in: 1...6, using: &generator)).text,
+                    address: address(Int.random(in: 1...6, using: &generator)),
                     counter: Int.random(in: 1...3, using: &generator), isIn: Bool.random(using: &generator))
             }
         }
@@ -101,7 +101,7 @@ import Testing
         #expect(throws: MembershipError.tooManyMembers(max: 64)) { try membership.join(address(65)) }
         #expect(throws: MembershipError.tooManyMembers(max: 64)) { try membership.announce(address(65), isTold: true) }
         #expect(membership.members.count == 64)
-        try membership.merge([MembershipEntry(address: address(65).text, counter: 1, isIn: true)])
+        try membership.merge([MembershipEntry(address: address(65), counter: 1, isIn: true)])
         #expect(membership.members.count == 65)
         for number in 1...2 { try membership.forget(address(number)) }
         try membership.join(address(66))
@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func theMapHasAtMost1024Addresses() throws {
-        let full = (1...1_024).map { MembershipEntry(address: address($0).text, counter: 1, isIn: false) }
+        let full = (1...1_024).map { MembershipEntry(address: address($0), counter: 1, isIn: false) }
         var membership = Membership()
         try membership.merge(full)
         #expect(throws: MembershipError.tooManyEntries) { try membership.join(address(1_025)) }
@@ -117,8 +117,8 @@ import Testing
         let before = membership
         #expect(throws: MembershipError.tooManyEntries) {
             try membership.merge([
-                MembershipEntry(address: address(1).text, counter: 9, isIn: true),
-                MembershipEntry(address: address(1_025).text, counter: 1, isIn: true),
+                MembershipEntry(address: address(1), counter: 9, isIn: true),
+                MembershipEntry(address: address(1_025), counter: 1, isIn: true),
             ])
         }
         #expect(throws: MembershipError.tooManyEntries) { try membership.merge(full + full.prefix(1)) }
@@ -127,31 +127,20 @@ import Testing
         #expect(membership == before)
     }
 
-    @Test(arguments: [
-        (MembershipEntry(address: "localhost", counter: 1, isIn: true), "\"localhost\""),
-        (MembershipEntry(address: "http://a/\n", counter: 1, isIn: true), "\"http://a/\\n\""),
-        (MembershipEntry(address: "http://a", counter: 0, isIn: true), "http://a"),
-        (MembershipEntry(address: "http://a", counter: -1, isIn: true), "-1"),
-        (MembershipEntry(address: "http://a", counter: .min, isIn: false), "http://a"),
-        (MembershipEntry(address: "http://a", counter: 1 << 53 + 1, isIn: true), "http://a"),
-        (MembershipEntry(address: "http://a", counter: .max, isIn: true), "http://a"),
-        (MembershipEntry(address: String(repeating: "\u{301}", count: 1 << 20), counter: 1, isIn: true), "members"),
-    ])
-    func aBadEntryIsNamedAndNothingOfItsMapIsTaken(entry: MembershipEntry, name: String) throws {
+    @Test(arguments: [0, -1, .min, 1 << 53 + 1, .max])
+    func aBadEntryIsNamedAndNothingOfItsMapIsTaken(counter: Int) throws {
         var membership = Membership()
         try membership.join(own)
         let before = membership
-        let good = MembershipEntry(address: other.text, counter: 5, isIn: true)
-        let error = try #require(throws: MembershipError.self) { try membership.merge([good, entry]) }
+        let good = MembershipEntry(address: other, counter: 5, isIn: true)
+        let bad = MembershipEntry(address: address(3), counter: counter, isIn: false)
+        #expect(throws: MembershipError.counter(address(3), counter)) { try membership.merge([good, bad]) }
         #expect(membership == before)
-        #expect(error.description.contains(name))
-        #expect(!error.description.contains("\n"))
-        #expect(error.description.utf8.count < 2_000)
     }
 
     @Test func aCounterThatHasComeToItsEndIsRefused() throws {
         var membership = Membership()
-        try membership.merge([MembershipEntry(address: other.text, counter: 1 << 53, isIn: true)])
+        try membership.merge([MembershipEntry(address: other, counter: 1 << 53, isIn: true)])
         #expect(throws: MembershipError.counter(other, 1 << 53)) { try membership.forget(other) }
         #expect(membership.isIn(other) == true)
     }
@@ -165,7 +154,10 @@ import Testing
         #expect(try Membership(encoded: Membership().encoded()) == Membership())
     }
 
-    @Test(arguments: ["", "{", "null", "[{}]", #"[{"address": "http://a", "counter": 1e300, "in": true}]"#])
+    @Test(arguments: [
+        "", "{", "null", "[{}]", #"[{"address": "http://a", "counter": 1e300, "in": true}]"#,
+        #"[{"address": "http://a/b", "counter": 1, "in": true}]"#,
+    ])
     func whatCannotBeReadIsDamaged(text: String) {
         #expect(throws: MembershipError.damaged) { try Membership(encoded: Array(text.utf8)) }
     }
@@ -174,6 +166,6 @@ import Testing
         let text = #"[{"address":"http://localhost:8001","counter":3,"in":false}]"#
         let membership = try Membership(encoded: Array(text.utf8))
         #expect(membership.formerMembers == [own])
-        #expect(membership.entries == [MembershipEntry(address: "http://localhost:8001", counter: 3, isIn: false)])
+        #expect(membership.entries == [MembershipEntry(address: own, counter: 3, isIn: false)])
     }
 }

@@ -167,7 +167,20 @@ struct PeerClient: Sendable {
         throw PeerError.refused(status: status, detail: detail)
     }
 
+    /// The reason of an answer other than 200, in either of its shapes.
     private struct Refusal: Decodable {
+        enum CodingKeys: CodingKey { case detail }
+        struct Fault: Decodable { let msg: String }
+
         let detail: String
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            do {
+                detail = try container.decode(String.self, forKey: .detail)
+            } catch DecodingError.typeMismatch {
+                detail = try container.decode([Fault].self, forKey: .detail).first?.msg ?? ""
+            }
+        }
     }
 }

@@ -101,8 +101,19 @@ extension KeyedDecodingContainer {
         guard holds else { throw DecodingError.dataCorruptedError(forKey: key, in: self, debugDescription: reason) }
     }
 
+    /// A whole number. Of one that is not whole, or too large, Foundation does not say which it is.
+    func wholeNumber(_ key: Key) throws -> Int {
+        do {
+            return try decode(Int.self, forKey: key)
+        } catch let error as DecodingError {
+            throw error
+        } catch {
+            throw DecodingError.dataCorruptedError(forKey: key, in: self, debugDescription: "not a whole number")
+        }
+    }
+
     func height(_ key: Key) throws -> Int {
-        let height = try decode(Int.self, forKey: key)
+        let height = try wholeNumber(key)
         try check(0...MessageLimits.heightMax ~= height, key, "not a height")
         return height
     }

@@ -98,7 +98,7 @@ extension StatusMessage: Codable {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         address = try container.address(.address)
         nodeID = try container.nodeID(.nodeID)
-        timeSeconds = try container.decode(Int.self, forKey: .time)
+        timeSeconds = try container.wholeNumber(.time)
         try container.check(timeSeconds >= 0, .time, "negative")
         head = try container.point(.height, .headHash)
         finalHeight = try container.height(.finalHeight)

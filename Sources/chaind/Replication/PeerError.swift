@@ -59,7 +59,7 @@ extension PeerError: CustomStringConvertible {
     var description: String {
         switch self {
         case .unreachable(let reason): "no connection: \(reason)"
-        case .timedOut: "no answer in time"
+        case .timedOut: "nothing came in time"
         case .tooSlow: "too slow"
         case .refused(let status, ""): "refused with status \(status)"
         case .refused(let status, let detail): "refused with status \(status): \(detail)"

@@ -281,6 +281,8 @@ import Testing
             })
         let found = try await pushed(stalled, limits: .patient)
         #expect(found.received.error == .timedOut)
+        let refusal = PushAnswer(outcome: .refused, head: Block.hello.point, detail: PeerError.timedOut.description)
+        #expect(found.answer == .success(refusal))
     }
 
     @Test func aReceiverThatTakesNothingTimesOut() async throws {

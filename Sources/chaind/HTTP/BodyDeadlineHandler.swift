@@ -10,17 +10,24 @@ struct BodyTimeout: Error {}
 final class BodyDeadlineHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
 
-    private let timeout: TimeAmount
+    private let timeoutSeconds: Int
+    private let streamTimeoutSeconds: Int
     private var isReadingBody = false
+    private var readsStream = false
     private var deadline: Scheduled<Void>?
 
-    init(timeoutSeconds: Int) {
-        timeout = .seconds(Int64(timeoutSeconds))
+    /// - Parameter streamTimeoutSeconds: how long the body may take that is a block stream; whoever reads it sees to it
+    ///   that it is no trickle.
+    init(timeoutSeconds: Int, streamTimeoutSeconds: Int) {
+        self.timeoutSeconds = timeoutSeconds
+        self.streamTimeoutSeconds = streamTimeoutSeconds
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head: isReadingBody = true
+        case .head(let head):
+            isReadingBody = true
+            readsStream = head.method == .post && SyncPath.isStream(head.path ?? "")
         case .body: break
         case .end: stop()
         }
@@ -30,7 +37,8 @@ final class BodyDeadlineHandler: ChannelInboundHandler, RemovableChannelHandler 
     /// Most requests have arrived whole by now and need no timer.
     func channelReadComplete(context: ChannelHandlerContext) {
         if isReadingBody, deadline == nil {
-            deadline = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+            let seconds = readsStream ? streamTimeoutSeconds : timeoutSeconds
+            deadline = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(seconds))) {
                 context.fireErrorCaught(BodyTimeout())
             }
         }

@@ -20,6 +20,12 @@ extension Request {
         headers[.transferEncoding] != nil || headers[.contentLength].map { $0 != "0" } ?? false
     }
 
+    /// Tells a client to go on that waits for it before it sends the body.
+    func continueIfExpected(context: ConnectionContext) async throws {
+        guard headers[.expect]?.lowercased() == "100-continue" else { return }
+        try await context.channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
+    }
+
     /// Reads the body.
     ///
     /// - Parameters:
@@ -37,9 +43,7 @@ extension Request {
         }
         var bytes: [UInt8] = []
         do {
-            if headers[.expect]?.lowercased() == "100-continue" {
-                try await context.channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)))
-            }
+            try await continueIfExpected(context: context)
             for try await buffer in body {
                 guard bytes.count + buffer.readableBytes <= sizeBytesMax else { throw tooLarge.closingConnection() }
                 guard memory.grow(by: buffer.readableBytes) else { throw HTTPFailure.outOfMemory.closingConnection() }

@@ -40,7 +40,9 @@ func makeHTTPServer(
                 additionalChannelHandlers: [
                     WriteDeadlineHandler(timeoutSeconds: limits.idleTimeoutSeconds),
                     OrderlyCloseHandler(),
-                    BodyDeadlineHandler(timeoutSeconds: limits.bodyTimeoutSeconds),
+                    BodyDeadlineHandler(
+                        timeoutSeconds: limits.bodyTimeoutSeconds,
+                        streamTimeoutSeconds: Int(StreamLimits().totalSeconds)),
                 ],
                 idleTimeout: .seconds(Int64(limits.idleTimeoutSeconds)),
                 httpDecoderConfiguration: .init(

@@ -136,19 +136,3 @@ struct NodeClient: Sendable {
         }
     }
 }
-
-/// Does work, and cancels it when the time is over.
-private func withTimeLimit<Value: Sendable>(
-    seconds: Double, _ work: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value.self) { group in
-        group.addTask { try await work() }
-        group.addTask {
-            try await Task.sleep(for: .seconds(seconds))
-            throw CommandError("no answer within \(seconds) s")
-        }
-        defer { group.cancelAll() }
-        guard let value = try await group.next() else { throw CancellationError() }
-        return value
-    }
-}

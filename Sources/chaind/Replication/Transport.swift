@@ -1,0 +1,53 @@
+// What a node can ask of a member, and the shapes that a block stream has on its way in and out. A struct of closures,
+// so that the simulation of the tests can carry messages itself.
+
+import Chain
+
+/// How messages get to members.
+struct Transport: Sendable {
+    /// Whether the member answers as a node.
+    var health: @Sendable (MemberAddress) async throws(PeerError) -> HealthMessage
+    /// Compares heads, and exchanges what each knows of the members.
+    var status: @Sendable (MemberAddress, StatusMessage) async throws(PeerError) -> StatusMessage
+    /// Which of these points the member has.
+    var locate: @Sendable (MemberAddress, [BlockPoint]) async throws(PeerError) -> LocateAnswer
+    /// The member's blocks after a point of its list.
+    var pull: @Sendable (MemberAddress, BlockPoint) async throws(PeerError) -> IncomingStream
+    /// Sends blocks to the member.
+    var push: @Sendable (MemberAddress, OutgoingStream) async throws(PeerError) -> PushAnswer
+    /// Tells the member that this node stops.
+    var leave: @Sendable (MemberAddress, LeaveMessage) async throws(PeerError) -> Void
+}
+
+/// What a stream continues, and up to where it goes.
+struct StreamHeader: Hashable, Sendable {
+    /// The block before the first one of the stream.
+    let after: BlockPoint
+    /// The head of the sender's list as it was when the stream began: the last block of the stream.
+    let head: BlockPoint
+    /// The height up to which the sender's list is final.
+    let finalHeight: Int
+}
+
+/// A part of a stream, after its header.
+enum StreamPart: Hashable, Sendable {
+    case run(BlockRun)
+    /// All blocks were sent.
+    case end
+    /// The sender cannot go on, which is nobody's fault; what it says why.
+    case failed(String)
+}
+
+/// A stream that a member sends. What its parts say of heights was checked; the blocks were not.
+struct IncomingStream: Sendable {
+    let header: StreamHeader
+    /// The next part, for one caller at a time; `nil` after the last one, and where the stream ended without a last one.
+    let next: @Sendable () async throws(PeerError) -> StreamPart?
+}
+
+/// A stream that is sent to a member.
+struct OutgoingStream: Sendable {
+    let header: StreamHeader
+    /// The next part; `nil` after `.end` and `.failed`.
+    let next: @Sendable () async -> StreamPart?
+}

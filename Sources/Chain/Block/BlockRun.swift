@@ -2,7 +2,7 @@
 
 /// Consecutive blocks in the form of docs/format.md, "The content of a run". The columns are whole; nothing else is
 /// checked.
-public struct BlockRun: Sendable {
+public struct BlockRun: Hashable, Sendable {
     /// The height of the first block.
     public let firstHeight: Int
     /// How many blocks there are, 1 to 256.

@@ -160,6 +160,14 @@ struct GroupState: Sendable {
         for address in records.keys { records[address]?.listChanged() }
     }
 
+    /// Blocks of this node's list were replaced from a height on: what members had of them is not common any more.
+    mutating func listReplaced(from height: Int) {
+        for address in records.keys { records[address]?.listReplaced(from: height) }
+    }
+
+    /// A part of a pause that is to be different on each node, from 0 to 1.
+    mutating func jitter() -> Double { Double.random(in: 0...1, using: &generator) }
+
     /// A round of sync is asked for, or an operator has ended a conflict: nobody's turn is waited for.
     mutating func roundRequested() {
         for address in records.keys { records[address]?.roundRequested() }

@@ -120,6 +120,12 @@ struct MemberRecord: Sendable {
     /// The list changed: a sync is due, or another one after that which is under way.
     mutating func listChanged() { hasChange = true }
 
+    /// This node's blocks were replaced from a height on.
+    mutating func listReplaced(from height: Int) {
+        guard let point = commonPoint, point.height >= height else { return }
+        commonPoint = CommonPoint(height: height - 1, foundSeconds: point.foundSeconds)
+    }
+
     /// Somebody asks for a sync now, whatever the last one came to.
     mutating func roundRequested() {
         hold = .none

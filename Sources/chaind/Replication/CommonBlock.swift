@@ -16,14 +16,16 @@ enum CommonBlock {
         in list: BlockList, upTo height: Int, ask: ([BlockPoint]) async throws -> BlockPoint?
     ) async throws -> BlockPoint? {
         // First close to the end and ever farther away from it, since most forks are short; then evenly.
-        var heights = [0] + (0..<41).map { height - (1 << $0 >> 1) }.filter { $0 > 0 }.reversed()
+        var heights = [0] + (0..<41).map { height - (1 << $0) / 2 }.filter { $0 > 0 }.reversed()
         var found: BlockPoint?
         while true {
             let points = try await self.points(heights, of: list)
             guard let answer = try await ask(points) else { return found }
             guard points.contains(answer) else { throw PeerError.invalid(reason: "a point that was not asked for") }
             found = answer
-            guard let above = heights.first(where: { $0 > answer.height }), above > answer.height + 1 else { return found }
+            guard let above = heights.first(where: { $0 > answer.height }), above > answer.height + 1 else {
+                return found
+            }
             heights = evenly(after: answer.height, before: above)
         }
     }

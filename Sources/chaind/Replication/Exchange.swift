@@ -116,7 +116,8 @@ struct Exchange: Sendable {
     // MARK: Moving blocks
 
     /// Takes the member's blocks after the last common one, or after what is staged of them already.
-    private func pull(_ memberHead: MemberHead, after common: BlockPoint) async throws(ExchangeError) -> ExchangeReport {
+    private func pull(_ memberHead: MemberHead, after common: BlockPoint) async throws(ExchangeError) -> ExchangeReport
+    {
         let stream: IncomingStream
         do {
             let start = try await stagedPoint(above: common) ?? common
@@ -145,7 +146,9 @@ struct Exchange: Sendable {
         let points = try await list.stagedHeads().filter { $0.height > common.height }
             .map { BlockPoint(height: $0.height, hash: $0.hash) }
         // Two may end at one height; a question names each height once.
-        let heads = Dictionary(points.map { ($0.height, $0) }) { first, _ in first }.values.sorted { $0.height < $1.height }
+        let heads = Dictionary(points.map { ($0.height, $0) }) { first, _ in first }.values.sorted {
+            $0.height < $1.height
+        }
         guard !heads.isEmpty else { return nil }
         return try await transport.locate(address, heads).list
     }

@@ -49,7 +49,7 @@ extension Replica {
     /// A member asks which of its blocks this node has.
     func answer(_ request: LocateRequest) async throws -> LocateAnswer {
         let hashes = try await list.storedHashes(at: request.points.map(\.height))
-        let known = zip(request.points, hashes).last { $0.hash == $1 }?.0
+        let known = zip(request.points, hashes).filter { $0.hash == $1 }.last?.0
         let staged = try await list.stagedHeads().max { $0.height < $1.height }
         return LocateAnswer(list: known, staged: staged.map { BlockPoint(height: $0.height, hash: $0.hash) })
     }
@@ -90,7 +90,7 @@ extension Replica {
     /// A member stops.
     func answer(_ leave: LeaveMessage) {
         report(group.left(leave.address, nodeID: leave.nodeID, nowSeconds: nowSeconds()))
-        wake()
+        onChange()
     }
 
     // MARK: Decisions of operators
@@ -132,7 +132,7 @@ extension Replica {
         try group.membership.forget(address)
         try await keepMembership()
         group.roundRequested()
-        wake()
+        onChange()
     }
 
     /// Adopts a node's list whatever the rules say; only final blocks stay.
@@ -150,13 +150,13 @@ extension Replica {
         let received = await receiver.receive(stream)
         if case .adopted(_, let result?) = received { replaced(from: result, by: address) }
         group.roundRequested()
-        wake()
+        onChange()
         return received
     }
 
     /// Begins a round of sync with all members now.
     func syncNow() {
         group.roundRequested()
-        wake()
+        onChange()
     }
 }

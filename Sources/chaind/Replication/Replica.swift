@@ -35,7 +35,7 @@ actor Replica {
     /// When each member was last asked for its status.
     private var statusSeconds: [MemberAddress: Double] = [:]
     /// What wakes the driver when something is due earlier than it knew.
-    private let onChange: @Sendable () -> Void
+    let onChange: @Sendable () -> Void
 
     /// Begins with what the database says of the members.
     ///
@@ -157,7 +157,9 @@ actor Replica {
 
     /// The height up to which blocks found common still are: an adoption of this exchange's own brought them.
     private func commonEnd(_ report: ExchangeReport, _ lowest: Int) -> Int {
-        if case .received(_, let result?) = report.movement, result.firstHeight == lowest { return report.common.height }
+        if case .received(_, let result?) = report.movement, result.firstHeight == lowest {
+            return report.common.height
+        }
         return lowest - 1
     }
 

@@ -55,7 +55,8 @@ struct StreamReceiver: Sendable {
                 case .whole, nil: break
                 }
                 guard reception.height == header.head.height, reception.hash == header.head.hash else {
-                    return .refused("its blocks end at height \(reception.height) and not at its head, \(header.head.height)")
+                    return .refused(
+                        "its blocks end at height \(reception.height) and not at its head, \(header.head.height)")
                 }
             }
             var terms = AdoptionTerms()
@@ -78,7 +79,9 @@ struct StreamReceiver: Sendable {
     /// Reads the next part.
     ///
     /// - Returns: how the stream ended, if it did.
-    private func next(of stream: IncomingStream, into runs: inout [BlockRun], _ sizeBytes: inout Int) async -> StreamEnding? {
+    private func next(of stream: IncomingStream, into runs: inout [BlockRun], _ sizeBytes: inout Int) async
+        -> StreamEnding?
+    {
         do throws(PeerError) {
             switch try await stream.next() {
             case .run(let run):

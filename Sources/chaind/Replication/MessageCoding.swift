@@ -10,6 +10,8 @@ enum MessageLimits {
     static let heightMax = 1 << 40 - 1
     static let pointsMax = 64
     static let membersMax = 1_024
+    /// What every language's JSON can hold.
+    static let counterMax = 1 << 53
     static let addressSizeBytesMax = 2_048
     static let nodeIDSizeBytesMax = 64
     /// Bytes of a message, and of one that has members in it.

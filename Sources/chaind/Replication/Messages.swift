@@ -108,7 +108,7 @@ extension StatusMessage: Codable {
             members.count <= MessageLimits.membersMax, .members, "more than \(MessageLimits.membersMax) entries")
         for (index, entry) in members.enumerated() {
             let isInLimits =
-                0...MessageLimits.heightMax ~= entry.counter
+                0...MessageLimits.counterMax ~= entry.counter
                 && entry.address.description.utf8.count <= MessageLimits.addressSizeBytesMax
             try container.check(isInLimits, .members, "entry \(index) is beyond the limits")
         }

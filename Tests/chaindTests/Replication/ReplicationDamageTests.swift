@@ -89,7 +89,7 @@ import Testing
         let heights = 0...MessageLimits.heightMax
         if let status = decoded(StatusMessage.self) {
             #expect(heights ~= status.head.height && status.timeSeconds >= 0)
-            #expect(status.members.allSatisfy { heights ~= $0.counter })
+            #expect(status.members.allSatisfy { 0...MessageLimits.counterMax ~= $0.counter })
         }
         if let health = decoded(HealthMessage.self) { #expect(heights ~= health.head.height) }
         if let request = decoded(LocateRequest.self) { #expect(request.points.count <= MessageLimits.pointsMax) }

@@ -154,12 +154,12 @@ actor Replica {
     /// - Returns: what it came to, for whoever asked for a round.
     func sync(with address: MemberAddress) async -> RoundAnswer.Member {
         let outcome: SyncOutcome
-        let told: (outcome: String, blocks: Int, detail: String)
+        var told = (outcome: "equal", blocks: 0, detail: "")
         do throws(ExchangeError) {
             let report = try await exchange(with: address)
             if case .received(_, let result?) = report.movement { replaced(result, by: address) }
             switch report.movement {
-            case .equal: told = ("equal", 0, "")
+            case .equal: break
             case .sent(let blocks): told = ("sent", blocks, "")
             case .received(let blocks, _): told = ("received", blocks, "")
             case .postponed: told = ("equal", 0, "waits for other transfers")

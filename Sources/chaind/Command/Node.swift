@@ -75,12 +75,14 @@ struct Node {
             logger: logger, nowSeconds: { (ContinuousClock.now - start) / .seconds(1) },
             generator: SystemRandomNumberGenerator(), onChange: { wakeUp.ring() })
         if let join = location.join { await replica.found([join]) }
+        let (listening, isListening) = AsyncStream.makeStream(of: Void.self)
         let group = GroupService(
             replica: replica, syncFile: SyncFileKeeper(file: SyncFile(path: syncFilePath), logger: logger),
-            wakeUp: wakeUp, stopSeconds: Double(shutdownTimeoutSeconds) / 2)
+            wakeUp: wakeUp, listening: listening, stopSeconds: Double(shutdownTimeoutSeconds) / 2)
         let server = makeHTTPServer(
             replica: replica, host: host, port: port, limits: limits, nodeID: nodeID, logger: logger
         ) { [host, databasePath] address in
+            isListening.yield()
             logger.notice(
                 "listening",
                 metadata: [

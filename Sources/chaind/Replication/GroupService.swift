@@ -12,11 +12,15 @@ struct GroupService: Service {
     let replica: Replica
     let syncFile: SyncFileKeeper
     let wakeUp: WakeUp
+    /// Ends with an element once the node can be reached.
+    let listening: AsyncStream<Void>
     /// How long the last sync and the farewell may take together.
     let stopSeconds: Double
 
     func run() async throws {
-        await cancelWhenGracefulShutdown {
+        let hasBegun = await cancelWhenGracefulShutdown { () -> Bool in
+            var listening = listening.makeAsyncIterator()
+            guard await listening.next() != nil else { return false }
             await withDiscardingTaskGroup { tasks in
                 while !Task.isCancelled {
                     await syncFile.refresh(replica)
@@ -25,7 +29,9 @@ struct GroupService: Service {
                     await wakeUp.wait(seconds: min(max(0, seconds), Self.sleepSecondsMax))
                 }
             }
+            return true
         }
+        guard hasBegun else { return }
         await replica.stop(withinSeconds: stopSeconds)
         await syncFile.leave(replica)
     }
@@ -69,6 +75,7 @@ actor SyncFileKeeper {
     private func update(up: [MemberAddress], down: [MemberAddress], isChanged: Bool) async -> [MemberAddress]? {
         do {
             let stamp = stamp
+            let wasThere = stamp != nil
             let update = try await NIOThreadPool.singleton.runIfActive { [file] in
                 isChanged || file.hasChanged(since: stamp) ? try file.update(up: up, down: down) : nil
             }
@@ -77,7 +84,9 @@ actor SyncFileKeeper {
             written = (up, down)
             lastError = nil
             if let fault = update.fault {
-                logger.warning(
+                // At the first start there is none.
+                logger.log(
+                    level: fault == .missing && !wasThere ? .notice : .warning,
                     "the file of the members is written anew", metadata: ["file": "\(file.path)", "was": "\(fault)"])
             }
             return update.found

@@ -91,6 +91,7 @@ extension StoreWriter {
         guard try Lineage.list.storedHash(at: staged.first - 1, on: connection) == staged.previousHash else {
             return .listMoved
         }
+        guard try isUndisturbed(adoption, on: connection) else { return .listMoved }
         if staged.first <= state.finalHeight { return .conflict(height: staged.first) }
         if adoption.terms.isForced || adoption.terms.reappendsAll { return nil }
         if staged.first <= state.settledHeight { return .conflict(height: staged.first) }
@@ -98,6 +99,22 @@ extension StoreWriter {
             finalHeight: adoption.terms.finalHeight, height: staged.head.height, headHash: staged.head.hash)
         let ours = try rank(latestTimestamp: adoption.terms.latestTimestamp, head: head, on: connection)
         return received > ours ? nil : .oursIsAsGood
+    }
+
+    /// Whether the branch ends as the adoption has left it. Two streams may bring the same list; where the other one added
+    /// to the branch, or began to adopt it, it has cut off what was appended again here.
+    private func isUndisturbed(_ adoption: Adoption, on connection: Connection) throws(SQLiteError) -> Bool {
+        let staged = adoption.staged
+        let known = try StagedStatements.all(on: connection).first { $0.branch == staged.branch }
+        guard known?.head == staged.head else { return false }
+        let lineage = Lineage(staged: (staged.branch, staged.first))
+        var isEnd = try lineage.storedHash(at: adoption.head.height, on: connection) == adoption.head.hash
+        let above = adoption.head.height + 1..<RunKey.heightsMax
+        try RunStatements.forEachRun(above, branch: staged.branch, on: connection) { _ in
+            isEnd = false
+            return false
+        }
+        return isEnd
     }
 
     /// The list as far as it counts.

@@ -134,6 +134,34 @@ struct ForkTests {
         }
     }
 
+    @Test func ofTwoAdoptionsOfOneBranchTheLaterOneIsDone() async throws {
+        try await withLists(2) { lists in
+            // More than one transaction looks at, so that the other comes in between.
+            try await lists[0].appendTexts(2_500, "a")
+            try await lists[1].appendTexts(2_400, "b")
+            let writer = try lists[1].list.writer
+            var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
+            _ = try await reception.take(try await lists[0].runs(from: 1), latestTimestamp: .max)
+            let branch = try #require(try await writer.stagedBranches(progressedSince: 0).first).branch
+
+            let first = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
+            guard case .unfinished(let firstGoesOn) = try await writer.step(first, now: 1_700_000_000) else {
+                Issue.record("it was done at once")
+                return
+            }
+            // Another reception of the branch ends, too.
+            _ = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
+            guard case .refused(.listMoved) = try await writer.step(firstGoesOn, now: 1_700_000_000) else {
+                Issue.record("it goes on after what was cut off")
+                return
+            }
+            let result = try #require(try await reception.adopt(AdoptionTerms()))
+            #expect(result.reappendedBlocks == 2_400)
+            #expect(try await lists[1].list.validate().isValid)
+            #expect(try await lists[1].texts().count == 4_900)
+        }
+    }
+
     @Test func settledBlocksAreReplacedByDecisionOnly() async throws {
         try await withLists(2) { lists in
             try await lists[0].appendTexts(5, "a")

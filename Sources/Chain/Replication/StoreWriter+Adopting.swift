@@ -8,6 +8,8 @@ struct Adoption {
     var head: Head
     /// Blocks of the list below this height were looked at for whether they are to be appended again.
     var lookedAtEnd: Int
+    /// How often blocks of the list had been replaced when that began: another list is to be looked at anew.
+    var replacements: Int
     /// How many blocks were appended again.
     var reappended = 0
     let terms: AdoptionTerms
@@ -48,7 +50,10 @@ extension StoreWriter {
             }
             try cut(staged, on: connection)
             return .commit(
-                .success(Adoption(staged: staged, head: staged.head, lookedAtEnd: staged.first, terms: terms)))
+                .success(
+                    Adoption(
+                        staged: staged, head: staged.head, lookedAtEnd: staged.first,
+                        replacements: state.replacements, terms: terms)))
         }
     }
 
@@ -64,6 +69,10 @@ extension StoreWriter {
             // An orphan that is not known yet could be one that this node acknowledged.
             guard try !LeftoverStatements.areThere(on: connection) else { return .rollBack(.unfinished(adoption)) }
             var adoption = adoption
+            if adoption.replacements != state.replacements {
+                adoption.replacements = state.replacements
+                adoption.lookedAtEnd = adoption.staged.first
+            }
             try reappend(in: &adoption, upTo: head.height, now: now, on: connection)
             guard adoption.lookedAtEnd > head.height else { return .commit(.unfinished(adoption)) }
             try replace(by: adoption, head: head, now: now, on: connection)

@@ -51,7 +51,7 @@ struct HistoryPlan {
         func chance(_ probability: Double) -> Bool { Double.random(in: 0..<1, using: &generator) < probability }
         nodes = [3, 3, 3, 3, 4, 5, 5, 7].randomElement(using: &generator) ?? 3
         seconds = Double.random(in: 40...160, using: &generator)
-        pauseSecondsMax = [0.5, 1, 2, 5].randomElement(using: &generator) ?? 1
+        pauseSecondsMax = [0.3, 0.6, 1, 2].randomElement(using: &generator) ?? 1
         if chance(0.6) { rates.loss = Double.random(in: 0...0.15, using: &generator) }
         if chance(0.5) { rates.duplicate = Double.random(in: 0...0.1, using: &generator) }
         if chance(0.4) { rates.corruption = Double.random(in: 0...0.1, using: &generator) }

@@ -63,9 +63,7 @@ extension Simulation {
         _ result: Result<any Sendable, PeerError>
     ) {
         guard isRunning(process.number), let node = node(of: process.number) else { return }
-        if isTraced, name != "health" {
-            trace("\(name) \(caller) -> \(node.number): \("\(result)".prefix(300))")
-        }
+        trace(name, from: caller, to: node.number, result)
         reply(from: node, to: caller, number, result)
     }
 

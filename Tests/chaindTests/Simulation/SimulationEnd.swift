@@ -35,17 +35,29 @@ extension Simulation {
             heights: nodes.map { $0.memory.entries.count - 1 }, fingerprint: generator.next())
     }
 
-    /// Lets time go by until the lists are equal and stay so.
+    /// Lets time go by until the lists are equal and stay so, and no orphan is to be appended again.
     private func isInOrder() async -> Bool {
         let endSeconds = clock.nowSeconds + Self.orderSecondsMax
-        // Orphans have their second chance within a minute.
-        await run(untilSeconds: clock.nowSeconds + 90)
         var last: [Hash] = []
         while clock.nowSeconds < endSeconds, violations.isEmpty {
-            await run(untilSeconds: clock.nowSeconds + 20)
+            await run(untilSeconds: clock.nowSeconds + 10)
             let heads = nodes.compactMap { $0.process?.list.status.headHash }
-            if heads == last, Set(heads).count == 1, missing().isEmpty { return true }
+            let areEqual = heads == last && Set(heads).count == 1
+            if areEqual, await !hasPendingOrphans() { return true }
             last = heads
+        }
+        return false
+    }
+
+    private func hasPendingOrphans() async -> Bool {
+        for list in nodes.compactMap(\.process?.list) {
+            do throws(ReadError) {
+                if try await list.orphans(before: nil, limit: 1_000).contains(where: { $0.state == .pending }) {
+                    return true
+                }
+            } catch {
+                violate("orphans cannot be read: \(error)")
+            }
         }
         return false
     }

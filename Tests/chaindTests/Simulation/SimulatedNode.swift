@@ -81,7 +81,8 @@ extension Simulation {
         guard node.process == nil, !node.isLost else { return }
         lastProcess += 1
         let number = lastProcess
-        let time = GroupTime { [wallClock = node.wallClock] in wallClock.seconds }
+        let time = GroupTime(
+            ownClock: { [wallClock = node.wallClock] in wallClock.seconds }, nowSeconds: { [clock] in clock.nowSeconds })
         let crashPoint = CrashPoint(path: node.files.path, imagePath: node.crashFiles.path)
         crashPoint.install()
         do {
@@ -93,7 +94,7 @@ extension Simulation {
             let replica = try await Replica(
                 list: list, ownAddress: node.address, nodeID: "process-\(number)", isTold: list.status.height == 0,
                 transport: transport(of: number, node: node.number), time: time, settings: plan.settings,
-                logger: logger(of: node.number), nowSeconds: { [clock] in clock.nowSeconds },
+                logger: logger(of: node.number),
                 generator: SeededGenerator(seed: seed &* 1_000_003 &+ UInt64(number)), onChange: { wakeUp.wake() })
             node.process = SimulatedProcess(
                 number: number, list: list, replica: replica, time: time, crashPoint: crashPoint, wakeUp: wakeUp)

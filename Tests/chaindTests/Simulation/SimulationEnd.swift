@@ -38,11 +38,11 @@ extension Simulation {
     /// Lets time go by until the lists are equal and stay so, and no orphan is to be appended again.
     private func isInOrder() async -> Bool {
         let endSeconds = clock.nowSeconds + Self.orderSecondsMax
-        var last: [Hash] = []
+        var last: [Hash?] = []
         while clock.nowSeconds < endSeconds, violations.isEmpty {
             await run(untilSeconds: clock.nowSeconds + 10)
-            let heads = nodes.compactMap { $0.process?.list.status.headHash }
-            let areEqual = heads == last && Set(heads).count == 1
+            let heads = nodes.filter { !$0.isLost }.map { $0.process?.list.status.headHash }
+            let areEqual = heads == last && Set(heads).count == 1 && heads[0] != nil
             if areEqual, await !hasPendingOrphans() { return true }
             last = heads
         }

@@ -58,8 +58,7 @@ actor Replica {
     /// - Throws: `MembershipError`; `ReadError`.
     init(
         list: BlockList, ownAddress: MemberAddress, nodeID: String, isTold: Bool, transport: Transport, time: GroupTime,
-        settings: ReplicaSettings, logger: Logger,
-        nowSeconds: @escaping @Sendable () -> Double, generator: any RandomNumberGenerator & Sendable,
+        settings: ReplicaSettings, logger: Logger, generator: any RandomNumberGenerator & Sendable,
         onChange: @escaping @Sendable () -> Void
     ) async throws {
         self.list = list
@@ -67,7 +66,7 @@ actor Replica {
         self.time = time
         self.settings = settings
         self.logger = logger
-        self.nowSeconds = nowSeconds
+        nowSeconds = time.nowSeconds
         self.onChange = onChange
         var membership = Membership(membersMax: settings.membersMax)
         if let kept = try await list.record(Replica.membersRecord) {
@@ -311,8 +310,7 @@ actor Replica {
     // MARK: Time
 
     func updateTime() {
-        let own = time.ownSeconds
-        time.setOffset(clock.time(ownTime: own, nowSeconds: nowSeconds()) - own)
+        time.set(clock.time(ownTime: time.ownSeconds, nowSeconds: nowSeconds()))
     }
 
     /// Logs what the group tells.

@@ -168,7 +168,7 @@ struct ForkTests {
             try await lists[0].appendTexts(6_000, "a")
             // Has the last one of them at a height that the first adoption has looked at by then.
             let last = try #require(kept.last)
-            try await lists[2].list.append(
+            _ = try await lists[2].list.append(
                 AppendRequest(drafts: [Draft(data: last.data, origin: Origin(of: last))]))
             try await lists[2].appendTexts(2_499, "c")
             let writer = try lists[1].list.writer

@@ -116,7 +116,7 @@ extension Replica {
             case .conflict: throw HTTPFailure(.conflict, error.description)
             case .diskFull:
                 throw HTTPFailure(.init(code: 507, reasonPhrase: "Insufficient Storage"), error.description)
-            case .listMoved, .tooManyBranches, .damagedHead, .unavailable, .closed:
+            case .listMoved, .damagedHead, .unavailable, .closed:
                 throw HTTPFailure(.serviceUnavailable, error.description)
             }
         }

@@ -142,7 +142,7 @@ struct ForkTests {
             let writer = try lists[1].list.writer
             var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
             _ = try await reception.take(try await lists[0].runs(from: 1), latestTimestamp: .max)
-            let branch = try #require(try await writer.stagedBranches(progressedSince: 0).first).branch
+            let branch = try #require(try await writer.stagedBranches(progressedIn: 0 ... .max).first).branch
 
             let first = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
             guard case .unfinished(let firstGoesOn) = try await writer.step(first, now: 1_700_000_000) else {
@@ -174,7 +174,7 @@ struct ForkTests {
             let writer = try lists[1].list.writer
             var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
             _ = try await reception.take(try await lists[0].runs(from: 1), latestTimestamp: .max)
-            let branch = try #require(try await writer.stagedBranches(progressedSince: 0).first).branch
+            let branch = try #require(try await writer.stagedBranches(progressedIn: 0 ... .max).first).branch
             var adoption = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
             guard case .unfinished(let next) = try await writer.step(adoption, now: 1_700_000_000) else {
                 Issue.record("it was done at once")

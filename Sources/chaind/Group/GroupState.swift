@@ -5,6 +5,8 @@
 struct GroupPace: Hashable, Sendable {
     /// The longest pause between two tries of a member that was taken off the list.
     static let removedPauseSecondsMax = 60.0
+    /// The first pause after a sync that a change of one of the lists overtook; the next ones grow up to `syncSeconds`.
+    static let overtakenPauseSeconds = 0.05
     /// The longest pause between two syncs with a member whose blocks were refused.
     static let refusedPauseSecondsMax = 300.0
 
@@ -35,6 +37,8 @@ enum SyncOutcome: Sendable {
     case agreed(MemberHead, commonHeight: Int)
     /// As many transfers as may be were under way: `mayTransfer` was false.
     case postponed
+    /// One of the lists changed meanwhile; how, in a line. It is tried again soon.
+    case overtaken(String)
     /// It broke off, and nobody is to blame; why, in a line.
     case failed(String)
     /// What the member sent was wrong; what and where, in a line.

@@ -50,7 +50,7 @@ struct MemberRecord: Sendable {
         case none
         /// The last one failed: changes wait for the next turn or a health check that succeeds.
         case changesUntilCheck
-        /// The member was refused: everything waits for the next turn.
+        /// The member was refused, or the last sync overtaken: everything waits for the next turn.
         case untilTurn
     }
 
@@ -83,6 +83,7 @@ struct MemberRecord: Sendable {
     private var hasChange = false
     private var hold = Hold.none
     private var refusedBackoff: Backoff
+    private var overtakenBackoff: Backoff
 
     /// A member of which nothing is known: it counts as up, and check and sync are due.
     init(ownNodeID: String, pace: GroupPace) {
@@ -90,6 +91,7 @@ struct MemberRecord: Sendable {
         self.pace = pace
         removedBackoff = Backoff(firstSeconds: pace.checkSeconds, pauseSecondsMax: GroupPace.removedPauseSecondsMax)
         refusedBackoff = Backoff(firstSeconds: pace.syncSeconds, pauseSecondsMax: GroupPace.refusedPauseSecondsMax)
+        overtakenBackoff = Backoff(firstSeconds: GroupPace.overtakenPauseSeconds, pauseSecondsMax: pace.syncSeconds)
     }
 
     /// Whether this node itself answers there.
@@ -210,9 +212,14 @@ struct MemberRecord: Sendable {
             syncError = nil
             hold = .none
             refusedBackoff.reset()
+            overtakenBackoff.reset()
         case .postponed:
             // `GroupState` knows whose turn is next.
             break
+        case .overtaken(let reason):
+            syncError = reason
+            hold = .untilTurn
+            nextSyncSeconds = nowSeconds + overtakenBackoff.next() * jitter
         case .failed(let reason):
             syncError = reason
             hold = .changesUntilCheck

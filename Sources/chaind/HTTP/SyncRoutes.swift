@@ -92,7 +92,7 @@ struct SyncRoutes: Sendable {
         case .unknown: throw HTTPFailure(.serviceUnavailable, "the list changed meanwhile")
         case .conflict(let height): throw HTTPFailure(.conflict, "it would replace block \(height), which is final")
         case .refused(let reason): throw HTTPFailure(.badRequest, reason)
-        case .broken(let reason): throw HTTPFailure(.serviceUnavailable, reason)
+        case .broken(let reason), .overtaken(let reason): throw HTTPFailure(.serviceUnavailable, reason)
         }
     }
 

@@ -22,6 +22,8 @@ struct ExchangeReport: Sendable {
 
 /// Why an exchange ended before it came to anything.
 enum ExchangeError: Error {
+    /// One of the lists changed meanwhile: nobody's fault, and worth another try soon.
+    case overtaken(String)
     /// A message was not answered, or something on our side does not work.
     case failed(String)
     /// What the member sent is wrong.
@@ -122,6 +124,8 @@ struct Exchange: Sendable {
         do {
             let start = try await stagedPoint(above: common) ?? common
             stream = try await transport.pull(address, start)
+        } catch PeerError.refused(status: 404, let detail) {
+            throw .overtaken(detail)
         } catch {
             throw failure(error)
         }
@@ -134,7 +138,8 @@ struct Exchange: Sendable {
                     nodeID: memberHead.nodeID, height: stream.header.head.height, headHash: stream.header.head.hash),
                 common: stream.header.head)
         case .ours: return ExchangeReport(memberHead: memberHead, common: common)
-        case .unknown: throw .failed("the list changed meanwhile")
+        case .unknown: throw .overtaken("our list changed meanwhile")
+        case .overtaken(let reason): throw .overtaken(reason)
         case .conflict(let height): throw .conflict(height: height)
         case .refused(let reason): throw .refused(reason)
         case .broken(let reason): throw .failed(reason)
@@ -160,7 +165,7 @@ struct Exchange: Sendable {
         let answer = try await send(ours, after: common)
         switch answer.outcome {
         case .adopted, .ours: return report(of: answer, ours, to: memberHead, after: common)
-        case .unknown: throw .failed("its list changed meanwhile")
+        case .unknown: throw .overtaken("its list changed meanwhile")
         case .conflict: throw .conflict(height: common.height + 1)
         case .refused: throw .failed("it refused our blocks: \(answer.detail)")
         }
@@ -168,6 +173,7 @@ struct Exchange: Sendable {
 
     private func send(_ ours: ListRank, after point: BlockPoint) async throws(ExchangeError) -> PushAnswer {
         let head = BlockPoint(height: ours.height, hash: ours.headHash)
+        guard point.height < head.height || point == head else { throw .overtaken("our list changed meanwhile") }
         do {
             return try await transport.push(
                 address, OutgoingStream(of: list, after: point, upTo: head, finalHeight: ours.finalHeight))

@@ -75,6 +75,9 @@ extension Replica {
             outcome = .adopted
         case .ours: outcome = .ours
         case .unknown: outcome = .unknown
+        case .overtaken(let reason):
+            outcome = .unknown
+            detail = reason
         case .conflict(let height):
             outcome = .conflict
             detail = "settled blocks from height \(height) on"

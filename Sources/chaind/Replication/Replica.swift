@@ -173,6 +173,9 @@ actor Replica {
             case .failed(let reason):
                 told = ("unreachable", 0, reason)
                 outcome = .failed(reason)
+            case .overtaken(let reason):
+                told.detail = reason
+                outcome = .overtaken(reason)
             case .refused(let reason):
                 told = ("refused", 0, reason)
                 logger.error("a member's list is refused", metadata: ["member": "\(address)", "reason": "\(reason)"])

@@ -14,6 +14,8 @@ enum ReceivedStream: Sendable {
     case conflict(height: Int)
     /// Something in it is wrong: at which height, and what.
     case refused(String)
+    /// One of the lists changed meanwhile, as the sender says: nobody's fault.
+    case overtaken(String)
     /// It ended early, or we cannot take it now; what was staged is kept.
     case broken(String)
 }
@@ -51,6 +53,7 @@ struct StreamReceiver: Sendable {
             if isWhole {
                 switch ending {
                 case .broken(let reason): return .broken(reason)
+                case .overtaken(let reason): return .overtaken(reason)
                 case .refused(let reason): return .refused(reason)
                 case .whole, nil: break
                 }
@@ -73,6 +76,7 @@ struct StreamReceiver: Sendable {
     private enum StreamEnding {
         case whole
         case broken(String)
+        case overtaken(String)
         case refused(String)
     }
 
@@ -89,7 +93,7 @@ struct StreamReceiver: Sendable {
                 sizeBytes += run.content.count
                 return nil
             case .end: return .whole
-            case .failed(let reason): return .broken(reason)
+            case .failed(let reason): return .overtaken(reason)
             case nil: return .broken("the stream broke off")
             }
         } catch {

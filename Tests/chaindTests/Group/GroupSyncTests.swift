@@ -104,6 +104,22 @@ import Testing
         #expect(!done.isEmpty)
     }
 
+    @Test func aSyncThatWasOvertakenIsTriedAgainSoonAndThenLessOften() throws {
+        var play = try GroupPlay(members: 1)
+        #expect(syncs(&play) == [first])
+        for pauseSeconds in [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5] {
+            play.sync(first, .overtaken("its list changed meanwhile"))
+            play.group.listChanged()
+            #expect(syncs(&play, after: pauseSeconds * 0.85) == [], "whatever changes")
+            #expect(syncs(&play, after: pauseSeconds * 0.3) == [first])
+        }
+        play.agree(first)
+        play.group.listChanged()
+        #expect(syncs(&play) == [first])
+        play.sync(first, .overtaken("its list changed meanwhile"))
+        #expect(syncs(&play, after: 0.06) == [first])
+    }
+
     @Test(arguments: 0..<10)
     func aRefusedMemberIsTriedLessAndLessOften(seed: UInt64) throws {
         var play = try GroupPlay(members: 1, seed: seed)

@@ -24,7 +24,7 @@ extension Simulation {
         case .part, .partOneWay: part(isOneWay: happening == .partOneWay)
         case .join: for node in nodes { node.unreachable = [] }
         case .crash: await crash(node)
-        case .crashAtCommit: node.process?.crashPoint.arm(afterCommits: number(0...12))
+        case .crashAtCommit: node.process?.crashPoint.arm(afterCommits: number(0...8))
         case .stop: await stop(node)
         case .clockJump: jump(node)
         case .clockRight: for node in nodes { setClock(of: node, offsetSeconds: 0) }

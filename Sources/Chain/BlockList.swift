@@ -20,6 +20,8 @@ public final class BlockList: Sendable {
     private let nextReader = Atomic(0)
     /// Looks for hashes that are not in the table; one at a time, and not in the way of other reads.
     private let hashReader: StoreReader
+    /// Checks what is at rest; not in the way of other reads.
+    let scrubReader: StoreReader
     private let validation: SharedValidation
 
     // MARK: Opening and closing
@@ -56,6 +58,7 @@ public final class BlockList: Sendable {
         sequencer = Sequencer(writer: writer, options: options, now: now)
         readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path) }
         hashReader = StoreReader(path: path)
+        scrubReader = StoreReader(path: path)
         validation = SharedValidation(state: state) { end in
             try await BlockList.validate(path: path, end: end, state: state)
         }
@@ -73,7 +76,7 @@ public final class BlockList: Sendable {
     func closeDatabase() async throws(SQLiteError) {
         await sequencer.close()
         await validation.close()
-        for reader in readers + [hashReader] { await reader.close() }
+        for reader in readers + [hashReader, scrubReader] { await reader.close() }
         try await writer.close()
     }
 
@@ -96,7 +99,8 @@ public final class BlockList: Sendable {
         return ListStatus(
             height: head.height, headHash: head.hash, headTimestamp: head.timestamp,
             validatedHeight: state.validatedHeight, settledHeight: state.settledHeight,
-            finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)))
+            finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)),
+            repairs: state.repairs)
     }
 
     /// The block at a height, checked; `nil` beyond the head.

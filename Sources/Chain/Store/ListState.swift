@@ -28,8 +28,11 @@ final class ListState: Sendable {
     private struct Values {
         var head: Head
         var openedEndHeight = 1
-        var validatedHeight: Int?
+        /// Blocks up to this height were checked since the list was opened: they are good, or known to be damaged.
+        var checkedHeight: Int?
         var damaged: Set<Int> = []
+        /// The last repairs, newest first.
+        var repairs: [Repair] = []
         var settledHeight = 0
         var finalHeight = 0
         /// How often blocks were replaced, and from which heights on, for the last times.
@@ -53,7 +56,14 @@ final class ListState: Sendable {
     /// The height after the last block that was there when the list was opened.
     var openedEndHeight: Int { values.withLock { $0.openedEndHeight } }
 
-    var validatedHeight: Int? { values.withLock { $0.validatedHeight } }
+    /// Blocks up to this height were found good since the list was opened; `nil` before the first one was.
+    var validatedHeight: Int? {
+        values.withLock { values in
+            guard let checked = values.checkedHeight else { return nil }
+            guard let damaged = values.damaged.min(), damaged <= checked else { return checked }
+            return damaged > 0 ? damaged - 1 : nil
+        }
+    }
 
     /// The damaged heights, ascending.
     var damagedHeights: [Int] { values.withLock { $0.damaged }.sorted() }
@@ -61,7 +71,7 @@ final class ListState: Sendable {
     /// A new head, whose block was made by this process, or checked when it came: it counts as validated where everything before it was.
     func advance(to head: Head) {
         values.withLock { values in
-            if values.validatedHeight == values.head.height { values.validatedHeight = head.height }
+            if values.checkedHeight == values.head.height { values.checkedHeight = head.height }
             values.head = head
         }
     }
@@ -88,8 +98,8 @@ final class ListState: Sendable {
     func replaced(from height: Int, with head: Head) {
         values.withLock { values in
             values.damaged = values.damaged.filter { $0 < height }
-            let validated = values.validatedHeight ?? -1
-            if validated >= height - 1 { values.validatedHeight = head.height }
+            let checked = values.checkedHeight ?? -1
+            if checked >= height - 1 { values.checkedHeight = head.height }
             values.head = head
             values.replacements += 1
             values.replacedFrom.append(height)
@@ -112,19 +122,15 @@ final class ListState: Sendable {
     /// Blocks up to `height` were validated; below 0, none.
     func validated(upTo height: Int) {
         guard height >= 0 else { return }
-        values.withLock { $0.validatedHeight = max($0.validatedHeight ?? 0, height) }
+        values.withLock { $0.checkedHeight = max($0.checkedHeight ?? 0, height) }
     }
 
     /// Every block up to `height` was validated, and `damaged` are those that are not good.
     func validatedAll(upTo height: Int, damaged: [Int]) {
         values.withLock { values in
             values.damaged = values.damaged.filter { $0 > height }.union(damaged.prefix(ListState.damagedMax))
-            if let first = values.damaged.min() {
-                values.validatedHeight = first > 0 ? first - 1 : nil
-            } else {
-                // What follows was appended by this process.
-                values.validatedHeight = values.head.height
-            }
+            // What follows was appended by this process.
+            values.checkedHeight = values.head.height
         }
     }
 
@@ -133,9 +139,40 @@ final class ListState: Sendable {
         values.withLock { values in
             guard values.damaged.count < ListState.damagedMax else { return }
             values.damaged.insert(height)
-            if let validated = values.validatedHeight, validated >= height {
-                values.validatedHeight = height > 0 ? height - 1 : nil
-            }
         }
     }
+
+    // MARK: Scrub and repair
+
+    /// The last repairs, newest first.
+    var repairs: [Repair] { values.withLock { $0.repairs } }
+
+    /// Blocks were checked again, and `damaged` are those that are not good.
+    ///
+    /// - Parameter replacements: how often blocks had been replaced before they were read.
+    /// - Returns: false if blocks were replaced since, so that nothing is known.
+    func scrubbed(_ heights: Range<Int>, damaged: [Int], replacements: Int) -> Bool {
+        values.withLock { values in
+            guard values.replacements == replacements else { return false }
+            values.damaged = values.damaged.filter { !heights.contains($0) }
+            values.damaged.formUnion(damaged.prefix(ListState.damagedMax - values.damaged.count))
+            return true
+        }
+    }
+
+    /// Damaged blocks were replaced by good ones.
+    func repaired(_ repairs: [Repair]) {
+        values.withLock { values in
+            values.damaged.subtract(repairs.map(\.height))
+            values.repairs = Array((repairs.reversed() + values.repairs).prefix(ListState.repairsMax))
+        }
+    }
+
+    /// The repairs that the database has, newest first.
+    func opened(withRepairs repairs: [Repair]) {
+        values.withLock { $0.repairs = repairs }
+    }
+
+    /// Repairs that are remembered here.
+    static let repairsMax = 10
 }

@@ -10,6 +10,11 @@ enum StoreFile {
     /// The version of the tables, at offset 60.
     static let formatVersion = 2
 
+    /// The tables beside that of runs, which a scrub walks block by block.
+    static let smallTables = [
+        "segments", "staged", "leftovers", "origins", "orphans", "idempotency", "properties", "repairs",
+    ]
+
     private static let schema = """
         PRAGMA application_id = \(applicationID);
         CREATE TABLE runs(
@@ -75,6 +80,13 @@ enum StoreFile {
             name TEXT PRIMARY KEY,
             value ANY NOT NULL
         ) STRICT, WITHOUT ROWID;
+        CREATE TABLE repairs(
+            id INTEGER PRIMARY KEY,
+            time INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            fault TEXT NOT NULL,
+            source TEXT NOT NULL
+        ) STRICT;
         """
 
     /// Turns a database of an earlier version into one of this, in one transaction.

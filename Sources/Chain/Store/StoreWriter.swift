@@ -84,6 +84,7 @@ actor StoreWriter {
             state.opened(with: head, settledHeight: settledHeight, finalHeight: finalHeight)
         }
         if let damagedHead { state.damaged(damagedHead) }
+        state.opened(withRepairs: try RepairStatements.last(ListState.repairsMax, on: connection))
         tail = try Tail(on: connection)
         knownHead = head
     }
@@ -185,6 +186,13 @@ actor StoreWriter {
         damagedHead = nil
         knownHead = head
         state.replaced(from: height, with: head)
+    }
+
+    /// Says that a transaction put a damaged head right.
+    func repaired(head: Head) {
+        damagedHead = nil
+        knownHead = head
+        state.advance(to: head)
     }
 
     // MARK: Appending

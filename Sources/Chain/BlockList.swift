@@ -184,24 +184,24 @@ public final class BlockList: Sendable {
     ///
     /// - Throws: as `validate`.
     public func validateInBackground() async throws {
-        let end = state.openedEndHeight
         let validation = ListValidation(
-            end: end, stopsAtFirstFault: false,
+            end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
             readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
         }
-        let faults = try await validation.run()
+        let (faults, end) = try await validation.run()
         state.validatedAll(upTo: end - 1, damaged: faults.map(\.height))
         if faults.count < ListState.damagedMax { hashes.markComplete() }
     }
 
     private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
         let validation = ListValidation(
-            end: end, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount)
+            end: end, state: state, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount)
         ) { _, _ in }
-        let fault = try await validation.run().first
+        let (faults, end) = try await validation.run()
+        let fault = faults.first
         if let fault { state.damaged(fault.height) } else { state.validatedAll(upTo: end - 1, damaged: []) }
         return ValidationReport(height: end - 1, blocks: fault?.height ?? end, fault: fault)
     }
@@ -221,7 +221,7 @@ public final class BlockList: Sendable {
         let validation = ListValidation(end: end, stopsAtFirstFault: true, readers: readers) { checkedEnd, _ in
             onProgress(ValidationProgress(blocks: checkedEnd, blocksTotal: end))
         }
-        let fault = try await validation.run().first
+        let fault = try await validation.run().faults.first
         return ValidationReport(height: end - 1, blocks: fault?.height ?? end, fault: fault)
     }
 

@@ -27,7 +27,7 @@ public struct Block: Hashable, Sendable {
     }
 
     /// Takes the hash as it was found; whether it is right is for the caller to check.
-    init(height: Int, timestamp: Int64, data: String, previousHash: Hash, hash: Hash, origin: Origin?) {
+    public init(height: Int, timestamp: Int64, data: String, previousHash: Hash, hash: Hash, origin: Origin?) {
         self.height = height
         self.timestamp = timestamp
         self.data = data

@@ -30,9 +30,6 @@ public struct BlockSlice: Sendable {
     /// The height after the last block.
     public var endHeight: Int { firstHeight + count }
 
-    /// The bytes of the run, if the slice is all of it.
-    var wholeRun: [UInt8]? { firstIndex == 0 && count == runBlocks ? content : nil }
-
     /// The hash of the last block.
     public var lastHash: Hash {
         content.withUnsafeBytes { bytes in

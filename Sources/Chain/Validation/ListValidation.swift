@@ -15,46 +15,89 @@ final class ListValidation: Sendable {
         /// Everything below was checked and put together.
         var checkedEnd = 0
         var lastHash: Hash?
+        /// The height after the last block to check.
+        var end: Int
+        /// How often blocks of the list had been replaced when this began.
+        var replacements: Int
         var faults: [ValidationFault] = []
         var origins: [IdentityAt] = []
     }
 
-    private let end: Int
+    private let state: ListState?
     private let stopsAtFirstFault: Bool
     private let readers: [StoreReader]
     private let hashes: HashTable?
     private let onProgress: @Sendable (_ checkedEnd: Int, _ firstFault: ValidationFault?) -> Void
-    private let progress = Mutex(Progress())
+    private let progress: Mutex<Progress>
 
     /// - Parameters:
-    ///   - end: the height after the last block to check.
+    ///   - end: the height after the last block to check, at first.
+    ///   - state: knows which blocks were replaced meanwhile, and have to be checked again; `nil` for a file that nobody
+    ///     has open.
     ///   - stopsAtFirstFault: else it goes on up to about `ListState.damagedMax` faults.
     ///   - readers: as many as threads to use.
     ///   - hashes: is filled with the hashes of the list.
     ///   - onProgress: is called after each piece, in order.
     init(
-        end: Int, stopsAtFirstFault: Bool, readers: [StoreReader], hashes: HashTable? = nil,
+        end: Int, state: ListState? = nil, stopsAtFirstFault: Bool, readers: [StoreReader], hashes: HashTable? = nil,
         onProgress: @escaping @Sendable (_ checkedEnd: Int, _ firstFault: ValidationFault?) -> Void
     ) {
-        self.end = end
+        self.state = state
+        progress = Mutex(Progress(end: end, replacements: state?.replacements ?? 0))
         self.stopsAtFirstFault = stopsAtFirstFault
         self.readers = readers
         self.hashes = hashes
         self.onProgress = onProgress
     }
 
-    /// The faults, ascending; the first one only, if it was to stop there.
+    /// Checks the list. Where blocks are replaced meanwhile it goes on with those that took their places, up to the head
+    /// of then.
     ///
+    /// - Returns: the faults, ascending; the first one only, if it was to stop there. And the height after the last block
+    ///   that was checked.
     /// - Throws: `ReadError` other than damage, or `CancellationError`.
-    func run() async throws -> [ValidationFault] {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for reader in readers { group.addTask { try await self.checkPieces(with: reader) } }
-            try await group.waitForAll()
+    func run() async throws -> (faults: [ValidationFault], end: Int) {
+        for _ in 0..<ListValidation.attemptsMax {
+            do {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for reader in readers { group.addTask { try await self.checkPieces(with: reader) } }
+                    try await group.waitForAll()
+                }
+                let (found, origins, end) = progress.withLock { ($0.faults, $0.origins, $0.end) }
+                var faults = found + (try await identityFaults(origins, below: found.first?.height ?? end))
+                if goesBack() { continue }
+                faults.sort { $0.height < $1.height }
+                return (stopsAtFirstFault ? Array(faults.prefix(1)) : faults, end)
+            } catch ReadError.listChanged where goesBack() {
+                continue
+            }
         }
-        let (found, origins) = progress.withLock { ($0.faults, $0.origins) }
-        var faults = found + (try await identityFaults(origins, below: found.first?.height ?? end))
-        faults.sort { $0.height < $1.height }
-        return stopsAtFirstFault ? Array(faults.prefix(1)) : faults
+        throw ReadError.listChanged
+    }
+
+    /// How often blocks may be replaced in the course of one validation.
+    private static let attemptsMax = 1_000
+
+    /// Forgets what was found from the lowest height on that was replaced since.
+    ///
+    /// - Returns: false if no block was replaced.
+    private func goesBack() -> Bool {
+        guard let state else { return false }
+        return progress.withLock { progress in
+            guard let lowest = state.lowestReplaced(since: progress.replacements), lowest < progress.end else {
+                return false
+            }
+            let origins = progress.origins.filter { $0.height < lowest }
+            let faults = progress.faults.filter { $0.height < lowest }
+            // In this order: what is replaced in between is seen the next time.
+            let replacements = state.replacements
+            let end = state.head.height + 1
+            let checkedEnd = min(lowest, progress.checkedEnd)
+            progress = Progress(
+                nextFirst: checkedEnd, checkedEnd: checkedEnd, end: end, replacements: replacements, faults: faults,
+                origins: origins)
+            return true
+        }
     }
 
     private func checkPieces(with reader: StoreReader) async throws {
@@ -73,10 +116,11 @@ final class ListValidation: Sendable {
 
     private func claim() -> Range<Int>? {
         progress.withLock { progress in
-            guard progress.nextFirst < end, progress.faults.count < (stopsAtFirstFault ? 1 : ListState.damagedMax)
+            guard progress.nextFirst < progress.end,
+                progress.faults.count < (stopsAtFirstFault ? 1 : ListState.damagedMax)
             else { return nil }
             let first = progress.nextFirst
-            progress.nextFirst = min(end, first + ListValidation.pieceBlocks)
+            progress.nextFirst = min(progress.end, first + ListValidation.pieceBlocks)
             return first..<progress.nextFirst
         }
     }

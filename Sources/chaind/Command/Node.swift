@@ -11,6 +11,9 @@ import ServiceLifecycle
 struct Node {
     let host: String
     let port: Int
+    let location: NodeLocation
+    let syncFilePath: String
+    let replicaSettings: ReplicaSettings
     let dataDirectory: String
     let databasePath: String
     let listOptions: BlockListOptions
@@ -27,13 +30,14 @@ struct Node {
         logger.logLevel = logLevel
         raiseOpenFileLimit(connectionsMax: limits.connectionsMax, logger: logger)
         try makeDirectory(dataDirectory)
-        let list = try await BlockList.open(path: databasePath, options: listOptions, now: systemSeconds)
+        let time = GroupTime(ownClock: systemSeconds)
+        let list = try await BlockList.open(path: databasePath, options: listOptions) { time.seconds }
         let outcome: Result<Void, any Error>
         do {
-            try await serve(list, logger: logger)
+            try await serve(list, time: time, logger: logger)
             outcome = .success(())
         } catch {
-            outcome = .failure(CommandError("\(host):\(port): cannot listen: \(Node.reason(of: error))"))
+            outcome = .failure(error)
         }
         do {
             try await list.close()
@@ -43,10 +47,42 @@ struct Node {
         try outcome.get()
     }
 
-    private func serve(_ list: BlockList, logger: Logger) async throws {
+    private func serve(_ list: BlockList, time: GroupTime, logger: Logger) async throws {
+        let client = PeerClient()
+        let outcome: Result<Void, any Error>
+        do {
+            try await serve(list, time: time, transport: client.transport, logger: logger)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        try await client.shutdown()
+        try outcome.get()
+    }
+
+    private func serve(
+        _ list: BlockList, time: GroupTime, transport: Transport, logger: Logger
+    ) async throws {
+        // The members have to be told where this node is before it listens.
+        let port = port == 0 ? try FreePort.find(host: host) : port
+        let nodeID = UUID().uuidString.lowercased()
+        let wakeUp = WakeUp()
+        let isEmpty = list.status.height == 0
+        let start = ContinuousClock.now
+        let replica = try await Replica(
+            list: list, ownAddress: try location.ownAddress(port: port), nodeID: nodeID,
+            isTold: isEmpty || location.join != nil, transport: transport, time: time, settings: replicaSettings,
+            logger: logger, nowSeconds: { (ContinuousClock.now - start) / .seconds(1) },
+            generator: SystemRandomNumberGenerator(), onChange: { wakeUp.ring() })
+        if let join = location.join { await replica.found([join]) }
+        let (listening, isListening) = AsyncStream.makeStream(of: Void.self)
+        let group = GroupService(
+            replica: replica, syncFile: SyncFileKeeper(file: SyncFile(path: syncFilePath), logger: logger),
+            wakeUp: wakeUp, listening: listening, stopSeconds: Double(shutdownTimeoutSeconds) / 2)
         let server = makeHTTPServer(
-            list: list, host: host, port: port, limits: limits, nodeID: UUID().uuidString.lowercased(), logger: logger
-        ) { [host, port, databasePath] address in
+            replica: replica, host: host, port: port, limits: limits, nodeID: nodeID, logger: logger
+        ) { [host, databasePath] address in
+            isListening.yield()
             logger.notice(
                 "listening",
                 metadata: [
@@ -59,11 +95,17 @@ struct Node {
                 .init(service: server),
                 .init(
                     service: BackgroundValidation(list: list, logger: logger), successTerminationBehavior: .ignore),
+                // Stopped first, while the members can still fetch what only this node has.
+                .init(service: group),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(shutdownTimeoutSeconds)
-        try await ServiceGroup(configuration: configuration).run()
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch {
+            throw CommandError("\(host):\(port): cannot listen: \(Node.reason(of: error))")
+        }
     }
 
     private static func reason(of error: any Error) -> String {

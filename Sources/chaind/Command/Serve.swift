@@ -17,6 +17,13 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.port) var port: Int?
     @Option(Settings.dataDirectory) var dataDirectory: String?
     @Option(help: "A JSON file with settings. (default: none; environment: CHAIND_CONFIG)") var config: String?
+    @Option(Settings.syncFile) var syncFile: String?
+    @Option(Settings.url) var url: String?
+    @Option(Settings.join) var join: String?
+    @Option(Settings.intervalSeconds) var intervalSeconds: Int?
+    @Option(Settings.membersMax) var membersMax: Int?
+    @Option(Settings.orphanSeconds) var orphanSeconds: Int?
+    @Option(Settings.settledSeconds) var settledSeconds: Int?
     @Option(Settings.logLevel) var logLevel: LogLevel?
     @Option(Settings.dataSizeBytesMax) var dataSizeBytesMax: Int?
     @Option(Settings.queueAppendsMax) var queueAppendsMax: Int?
@@ -50,9 +57,23 @@ struct Serve: AsyncParsableCommand {
         options.queueSizeBytesMax = try source.value(Settings.queueSizeBytesMax, flag: queueSizeBytesMax)
         options.readers = try source.value(Settings.readers, flag: readers)
         options.hashesMax = try source.value(Settings.hashesMax, flag: hashesMax)
+        var replicaSettings = ReplicaSettings()
+        let intervalSeconds = try source.value(Settings.intervalSeconds, flag: intervalSeconds)
+        replicaSettings.pace.checkSeconds = Double(intervalSeconds)
+        replicaSettings.pace.syncSeconds = Double(intervalSeconds)
+        replicaSettings.membersMax = try source.value(Settings.membersMax, flag: membersMax)
+        replicaSettings.orphanSeconds = Double(try source.value(Settings.orphanSeconds, flag: orphanSeconds))
+        replicaSettings.settledAgeSeconds = Int64(try source.value(Settings.settledSeconds, flag: settledSeconds))
+        let host = try source.value(Settings.host, flag: host)
+        let port = try source.value(Settings.port, flag: port)
         return Node(
-            host: try source.value(Settings.host, flag: host),
-            port: try source.value(Settings.port, flag: port),
+            host: host,
+            port: port,
+            location: try NodeLocation(
+                host: host, url: try source.value(Settings.url, flag: url),
+                join: try source.value(Settings.join, flag: join)),
+            syncFilePath: try source.value(Settings.syncFile, flag: syncFile),
+            replicaSettings: replicaSettings,
             dataDirectory: dataDirectory,
             databasePath: try Settings.databasePath(dataDirectory: dataDirectory, source: source),
             listOptions: options,

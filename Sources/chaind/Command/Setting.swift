@@ -68,10 +68,12 @@ struct Setting<Value: SettingValue>: Sendable {
     /// The name in the environment.
     var environmentName: String { "CHAIND_" + name.uppercased().replacing("-", with: "_") }
 
+    private var shownDefault: String { "\(defaultValue)".isEmpty ? "none" : "\(defaultValue)" }
+
     /// The help for the command line: what it does, what it takes, and how else it can be set.
     var argumentHelp: ArgumentHelp {
         let environment = ([environmentName] + [originalName].compactMap { $0 }).joined(separator: ", ")
-        return ArgumentHelp("\(help) (\(limits); default: \(defaultValue); environment: \(environment))")
+        return ArgumentHelp("\(help) (\(limits); default: \(shownDefault); environment: \(environment))")
     }
 }
 
@@ -85,12 +87,11 @@ extension Setting where Value == Int {
 }
 
 extension Setting where Value == String {
-    /// A text that is not empty.
-    init(_ name: String, default: String, help: String) {
+    /// A text, as a rule one that is not empty.
+    init(_ name: String, default: String, acceptsEmpty: Bool = false, help: String) {
         self.init(
-            name: name, defaultValue: `default`, limits: "any text but an empty one", accepts: { !$0.isEmpty },
-            help: help,
-            originalName: nil)
+            name: name, defaultValue: `default`, limits: acceptsEmpty ? "any text" : "any text but an empty one",
+            accepts: { acceptsEmpty || !$0.isEmpty }, help: help, originalName: nil)
     }
 }
 

@@ -10,6 +10,25 @@ enum Settings {
     static let dataDirectory = Setting<String>(
         "data-dir", default: "db",
         help: "The folder of the database, made if missing; the file is chain.db, or SERVER_ID.db where that is set.")
+    static let syncFile = Setting<String>(
+        "sync-file", default: "sync.json",
+        help: "The file with the addresses of the members; nodes of one machine may share it.")
+    static let url = Setting<String>(
+        "url", default: "", acceptsEmpty: true,
+        help: "Where other nodes find this one. Needed with a host, or a node to join, that is not on this machine; "
+            + "else it is http://localhost:PORT.")
+    static let join = Setting<String>(
+        "join", default: "", acceptsEmpty: true, help: "A node whose group this one is to join, as its URL.")
+    static let intervalSeconds = Setting<Int>(
+        "interval-seconds", default: 5, in: 1...3_600, help: "How often members are checked and synced with.")
+    static let membersMax = Setting<Int>(
+        "members-max", default: 64, in: 1...1_024, help: "How many members the group may have.")
+    static let orphanSeconds = Setting<Int>(
+        "orphan-seconds", default: 30, in: 1...86_400,
+        help: "How long a replaced block may be missing before a node appends it again that only held it, in seconds.")
+    static let settledSeconds = Setting<Int>(
+        "settled-seconds", default: 86_400, in: 60...31_536_000,
+        help: "How old a block must be before it is settled, in seconds.")
     static let logLevel = Setting<LogLevel>(
         "log-level", default: LogLevel(.warning), help: "What is logged to standard error.")
 

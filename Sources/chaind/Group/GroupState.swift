@@ -106,15 +106,20 @@ struct GroupState: Sendable {
     /// Takes over what a member's map knows better.
     ///
     /// - Returns: whether anything changed, so that the map has to be kept and `sync.json` to be written.
-    /// - Throws: `MembershipError`; the map is left as it was.
+    /// - Throws: `MembershipError`: a bad map, or the group is full and this node, told to join it, stays out. The map is
+    ///   left as it was.
     @discardableResult
     mutating func merge(_ entries: [MembershipEntry]) throws(MembershipError) -> Bool {
-        let before = membership
-        try membership.merge(entries)
-        // A database that was lost has forgotten how often was decided on this node: only now can it say it anew.
-        try membership.announce(ownAddress, isTold: isTold)
-        isTold = false
-        return membership != before
+        var merged = membership
+        try merged.merge(entries)
+        // A database that was lost has forgotten how often was decided on this node: only now can it say it anew. Once:
+        // what is decided later holds.
+        let isTold = isTold
+        self.isTold = false
+        try merged.announce(ownAddress, isTold: isTold)
+        guard merged != membership else { return false }
+        membership = merged
+        return true
     }
 
     // MARK: What to do

@@ -12,6 +12,8 @@ struct MemberAddress: Hashable, Sendable {
 
     /// The URL without a slash at the end.
     let text: String
+    /// The host in the URL, without a port.
+    let host: String
 
     /// Reads an address.
     ///
@@ -29,6 +31,7 @@ struct MemberAddress: Hashable, Sendable {
         try Self.checkNothingFollows(parts[1].dropFirst(authority.count))
         guard !authority.contains("@") else { throw .user }
         let (host, portText) = try Self.split(authority)
+        self.host = host
         guard let portText else {
             self.text = "\(scheme)://\(host)"
             return

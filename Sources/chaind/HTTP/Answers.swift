@@ -38,15 +38,17 @@ extension Response {
         return .json(content, holding: share)
     }
 
-    /// `{"blocks": [...]}`.
-    static func blocks(_ blocks: [Block], holding memory: MemoryBudget.Share) -> Response {
+    /// `{"blocks": [...]}`, and how many members have them where that was asked for.
+    static func blocks(_ blocks: [Block], members: Int?, holding memory: MemoryBudget.Share) -> Response {
         var content = ByteBuffer()
         content.writeStaticString("{\"blocks\":[")
         for (index, block) in blocks.enumerated() {
             if index > 0 { content.writeStaticString(",") }
             content.writeJSON(block)
         }
-        content.writeStaticString("]}")
+        content.writeStaticString("]")
+        if let members { content.writeString(",\"members\":\(members)") }
+        content.writeStaticString("}")
         return .json(content, holding: memory)
     }
 

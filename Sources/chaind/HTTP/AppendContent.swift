@@ -26,17 +26,8 @@ struct AppendContent: Equatable {
     ///   - contentType: the field of the request; without it the body is JSON.
     /// - Throws: `HTTPFailure` 422 naming what is wrong.
     init(_ body: [UInt8], contentType: String?, kind: AppendKind) throws(HTTPFailure) {
-        guard !body.isEmpty else { throw HTTPFailure(.missing(["body"])) }
-        guard contentType.map(AppendContent.isJSON) ?? true else { throw HTTPFailure(.notObject(["body"])) }
-        let members: [String: JSONValue]?
-        do {
-            members = try JSONReader.members(
-                of: body, named: ["data", "last_hash"], elementsMax: AppendRequest.draftsMax)
-        } catch {
-            throw HTTPFailure(
-                RequestFault(["body", .index(error.offset)], error.message, type: "value_error.jsondecode"))
-        }
-        guard let members else { throw HTTPFailure(.notObject(["body"])) }
+        let members = try JSONBody.members(
+            of: body, contentType: contentType, named: ["data", "last_hash"], elementsMax: AppendRequest.draftsMax)
         switch kind {
         case .single: texts = [try AppendContent.text(members["data"], at: ["body", "data"])]
         case .batch: texts = try AppendContent.texts(members["data"])
@@ -54,20 +45,13 @@ struct AppendContent: Equatable {
         return bytes.withUnsafeBytes { Hash(sha256: $0) }
     }
 
-    /// `application/json` or `application/*+json`, with any parameters.
-    private static func isJSON(_ contentType: String) -> Bool {
-        let mediaType = contentType.prefix { $0 != ";" }.lowercased().trimmingCharacters(in: .whitespaces)
-        guard mediaType.hasPrefix("application/") else { return false }
-        return mediaType == "application/json" || mediaType.hasSuffix("+json")
-    }
-
     private static func text(
         _ value: JSONValue?, at location: [RequestFault.Step]
     ) throws(HTTPFailure) -> String {
         switch value {
         case .string(let text): return text
         case .null: throw HTTPFailure(.null(location))
-        case .array, .other: throw HTTPFailure(.notText(location))
+        case .array, .bool, .other: throw HTTPFailure(.notText(location))
         case nil: throw HTTPFailure(.missing(location))
         }
     }
@@ -94,7 +78,7 @@ struct AppendContent: Equatable {
             }
             return texts
         case .null: throw HTTPFailure(.null(location))
-        case .string, .other:
+        case .string, .bool, .other:
             throw HTTPFailure(RequestFault(location, "value is not a valid list", type: "type_error.list"))
         case nil: throw HTTPFailure(.missing(location))
         }
@@ -111,7 +95,7 @@ struct AppendContent: Equatable {
                         location, "string does not match regex \"^[0-9a-fA-F]{64}$\"", type: "value_error.str.regex"))
             }
             return hash
-        case .array, .other: throw HTTPFailure(.notText(location))
+        case .array, .bool, .other: throw HTTPFailure(.notText(location))
         }
     }
 }

@@ -7,7 +7,12 @@ import NIOCore
 
 /// Appends to a list.
 struct AppendRoutes: Sendable {
+    /// How long an append may wait for copies, in seconds.
+    private static let waitSecondsMax = 60
+    private static let waitSecondsDefault = 10
+
     let list: BlockList
+    let replica: Replica
     let memory: MemoryBudget
     /// The largest text, in bytes of UTF-8.
     let dataSizeBytesMax: Int
@@ -15,6 +20,8 @@ struct AppendRoutes: Sendable {
     /// Appends the texts of a request, all or none.
     func append(_ request: Request, context: ConnectionContext, kind: AppendKind) async throws -> Response {
         let memory = memory.share()
+        let copies = try request.uri.number("wait")
+        let timeoutSeconds = min(try request.uri.number("timeout") ?? Self.waitSecondsDefault, Self.waitSecondsMax)
         let content = try await content(of: request, context: context, kind: kind, memory: memory)
         let idempotency = try idempotencyKey(of: request).map {
             Idempotency(key: $0, requestHash: content.requestHash(kind: kind))
@@ -22,7 +29,13 @@ struct AppendRoutes: Sendable {
         let drafts = content.texts.map { Draft(data: $0) }
         let blocks = try await list.append(
             AppendRequest(drafts: drafts, lastHash: content.lastHash, idempotency: idempotency))
-        return .blocks(blocks, holding: memory)
+        await replica.listChanged()
+        var members: Int?
+        if let copies, let last = blocks.last {
+            members = try await replica.waitForCopies(
+                of: last, count: copies, timeoutSeconds: Double(timeoutSeconds))
+        }
+        return .blocks(blocks, members: members, holding: memory)
     }
 
     /// What the request asks for, within the limits: a JSON text may be six times as long as what it stands for.

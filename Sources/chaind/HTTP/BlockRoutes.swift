@@ -24,6 +24,7 @@ struct BlockRoutes: Sendable {
     func block(_ name: String) async throws -> Response {
         if let hash = Hash(hex: name) {
             guard let block = try await list.block(hash: hash) else {
+                if let orphan = try await list.orphan(hash) { throw HTTPFailure(orphan: orphan) }
                 throw HTTPFailure(.notFound, "Block \(hash) not found")
             }
             return try .block(block, memory: memory)

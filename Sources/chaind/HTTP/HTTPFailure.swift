@@ -52,6 +52,24 @@ struct HTTPFailure: Error {
         self.init(.badRequest, content: content)
     }
 
+    /// 404: the block was replaced, and what became of it.
+    init(orphan: Orphan) {
+        var content = ByteBuffer()
+        content.writeStaticString("{\"detail\":")
+        content.writeJSON("Block \(orphan.hash) was replaced")
+        content.writeStaticString(",\"orphan\":{\"state\":")
+        let (state, height, hash) =
+            switch orphan.state {
+            case .moved(let height, let hash): ("moved", height, hash)
+            case .pending: ("pending", orphan.height, orphan.hash)
+            }
+        content.writeJSON(state)
+        content.writeString(",\"height\":\(height),\"hash\":")
+        content.writeJSON(hash)
+        content.writeStaticString("}}")
+        self.init(.notFound, content: content)
+    }
+
     /// 405: the route has other methods.
     init(allowed methods: [HTTPRequest.Method]) {
         self.init(.methodNotAllowed, "Method Not Allowed")

@@ -24,14 +24,17 @@ private let fieldsSizeBytesMax = 32 << 10
 
 /// A server for a list. It runs as a service, until that is stopped.
 func makeHTTPServer(
-    list: BlockList, host: String, port: Int, limits: HTTPServerLimits, nodeID: String, logger: Logger,
+    replica: Replica, host: String, port: Int, limits: HTTPServerLimits, nodeID: String, logger: Logger,
     onListening: @escaping @Sendable (SocketAddress?) async -> Void
 ) -> some ApplicationProtocol {
+    let list = replica.list
     let memory = MemoryBudget(sizeBytesMax: limits.bufferSizeBytesMax)
     let responder = NodeResponder(
         list: list,
         blocks: BlockRoutes(list: list, memory: memory, logger: logger),
-        appends: AppendRoutes(list: list, memory: memory, dataSizeBytesMax: limits.dataSizeBytesMax),
+        appends: AppendRoutes(
+            list: list, replica: replica, memory: memory, dataSizeBytesMax: limits.dataSizeBytesMax),
+        sync: SyncRoutes(replica: replica, memory: memory),
         metrics: RequestMetrics(), nodeID: nodeID, logger: logger)
     return Application(
         responder: responder,

@@ -7,7 +7,8 @@ enum JSONValue: Equatable, Sendable {
     case null
     case string(String)
     case array([JSONValue])
-    /// A number, a boolean, an object, or an array within an array.
+    case bool(Bool)
+    /// A number, an object, or an array within an array.
     case other
 }
 
@@ -88,8 +89,8 @@ struct JSONReader {
             try object { (_, reader) throws(JSONSyntaxError) in _ = try reader.value(depth: depth + 1) }
             return .other
         case UInt8(ascii: "n") where skip("null"): return .null
-        case UInt8(ascii: "t") where skip("true"): return .other
-        case UInt8(ascii: "f") where skip("false"): return .other
+        case UInt8(ascii: "t") where skip("true"): return .bool(true)
+        case UInt8(ascii: "f") where skip("false"): return .bool(false)
         default:
             try number()
             return .other

@@ -10,6 +10,7 @@ struct NodeResponder: HTTPResponder {
     let list: BlockList
     let blocks: BlockRoutes
     let appends: AppendRoutes
+    let sync: SyncRoutes
     let metrics: RequestMetrics
     /// Tells this process from any other.
     let nodeID: String
@@ -46,6 +47,9 @@ struct NodeResponder: HTTPResponder {
         case .head: return try await blocks.head()
         case .validation: return try await blocks.validate(request)
         case .block(let name): return try await blocks.block(name)
+        case .group, .groupAddress, .groupForget, .groupAdopt, .receivedList, .round, .orphans, .peerStatus,
+            .peerLocate, .peerStream, .peerLeave:
+            return try await sync.answer(route, request, context: context)
         }
     }
 

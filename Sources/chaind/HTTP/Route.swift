@@ -12,6 +12,15 @@ enum Route: Equatable {
     case validation
     /// One block, by what its path component says.
     case block(String)
+    case group
+    case groupAddress
+    case groupForget
+    case groupAdopt
+    case receivedList
+    case round
+    case orphans
+    /// What only nodes send each other.
+    case peerStatus, peerLocate, peerStream, peerLeave
 
     /// `nil` if nothing is there.
     init?(path: String) {
@@ -26,16 +35,29 @@ enum Route: Equatable {
         case ("blocks", "head", 2): self = .head
         case ("blocks", "valid", 2): self = .validation
         case ("blocks", .some(let block), 2): self = .block(String(block))
+        case ("sync", _, 1): self = .group
+        case ("sync", .some(let name), 2):
+            guard let route = Route.syncRoutes[String(name)] else { return nil }
+            self = route
         default: return nil
         }
     }
 
+    /// By the name after `/sync/`.
+    private static let syncRoutes: [String: Route] = [
+        "address": .groupAddress, "forget": .groupForget, "adopt": .groupAdopt, "blockchain": .receivedList,
+        "start": .round, "orphans": .orphans, "status": .peerStatus, "locate": .peerLocate, "stream": .peerStream,
+        "leave": .peerLeave,
+    ]
+
     /// The methods that it answers to.
     var methods: [HTTPRequest.Method] {
         switch self {
-        case .blocks: [.get, .head, .post]
-        case .batch: [.post]
-        case .status, .head, .validation, .block: [.get, .head]
+        case .blocks, .peerStream: [.get, .head, .post]
+        case .batch, .groupAddress, .groupForget, .groupAdopt, .receivedList, .round, .peerStatus, .peerLocate,
+            .peerLeave:
+            [.post]
+        case .status, .head, .validation, .block, .group, .orphans: [.get, .head]
         }
     }
 
@@ -48,6 +70,8 @@ enum Route: Equatable {
         case .head: "/blocks/head"
         case .validation: "/blocks/valid"
         case .block: "/blocks/{block}"
+        case .group: "/sync/"
+        default: "/sync/" + (Route.syncRoutes.first { $0.value == self }?.key ?? "")
         }
     }
 }

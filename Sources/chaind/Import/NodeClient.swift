@@ -89,13 +89,15 @@ struct NodeClient: Sendable {
         return try await send(request, answerSizeBytesMax: answerSizeBytesMax)
     }
 
-    /// Appends. The key makes attempts after the first one safe.
-    func post(_ path: String, json: [UInt8], idempotencyKey: String, answerSizeBytesMax: Int) async throws -> Answer {
+    /// Sends a JSON object. The key makes attempts to append after the first one safe.
+    func post(
+        _ path: String, json: [UInt8], idempotencyKey: String? = nil, answerSizeBytesMax: Int
+    ) async throws -> Answer {
         var request = HTTPClientRequest(url: url + path)
         request.method = .POST
         request.headers.add(name: "Accept", value: "application/json")
         request.headers.add(name: "Content-Type", value: "application/json")
-        request.headers.add(name: "Idempotency-Key", value: idempotencyKey)
+        if let idempotencyKey { request.headers.add(name: "Idempotency-Key", value: idempotencyKey) }
         request.body = .bytes(json)
         return try await send(request, answerSizeBytesMax: answerSizeBytesMax)
     }

@@ -153,10 +153,4 @@ extension Replica {
         onChange()
         return received
     }
-
-    /// Begins a round of sync with all members now.
-    func syncNow() {
-        group.roundRequested()
-        onChange()
-    }
 }

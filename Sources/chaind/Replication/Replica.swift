@@ -34,18 +34,22 @@ actor Replica {
     private var upkeepDueSeconds: Double
     /// When each member was last asked for its status.
     private var statusSeconds: [MemberAddress: Double] = [:]
+    /// Who waits for the end of a sync.
+    var syncWaiters: [Int: CheckedContinuation<Void, Never>] = [:]
+    var lastWaiter = 0
     /// What wakes the driver when something is due earlier than it knew.
     let onChange: @Sendable () -> Void
 
     /// Begins with what the database says of the members.
     ///
     /// - Parameters:
-    ///   - founders: addresses that were found while the database was empty.
+    ///   - isTold: whether the database is empty or a node to join was named, which makes this node a member again even
+    ///     if it was forgotten.
     ///   - onChange: is called when something may be due earlier than `nextDueSeconds` said.
     /// - Throws: `MembershipError`; `ReadError`.
     init(
-        list: BlockList, ownAddress: MemberAddress, nodeID: String, founders: [MemberAddress], isTold: Bool,
-        transport: Transport, time: GroupTime, settings: ReplicaSettings, logger: Logger,
+        list: BlockList, ownAddress: MemberAddress, nodeID: String, isTold: Bool, transport: Transport, time: GroupTime,
+        settings: ReplicaSettings, logger: Logger,
         nowSeconds: @escaping @Sendable () -> Double, generator: any RandomNumberGenerator & Sendable,
         onChange: @escaping @Sendable () -> Void
     ) async throws {
@@ -60,7 +64,6 @@ actor Replica {
         if let kept = try await list.record(Replica.membersRecord) {
             membership = try Membership(encoded: kept, membersMax: settings.membersMax)
         }
-        for address in founders where membership.isIn(address) == nil { try membership.join(address) }
         group = try GroupState(
             ownAddress: ownAddress, nodeID: nodeID, membership: membership, isTold: isTold, pace: settings.pace,
             generator: generator)
@@ -101,7 +104,7 @@ actor Replica {
     func perform(_ work: Work) async {
         switch work {
         case .group(.check(let address)): await check(address)
-        case .group(.sync(let address)): await sync(with: address)
+        case .group(.sync(let address)): _ = await sync(with: address)
         case .join(let address): await joinCandidate(address)
         case .upkeep: await upkeep()
         }
@@ -130,12 +133,22 @@ actor Replica {
 
     // MARK: Sync
 
-    private func sync(with address: MemberAddress) async {
+    /// Syncs with a member.
+    ///
+    /// - Returns: what it came to, for whoever asked for a round.
+    func sync(with address: MemberAddress) async -> RoundAnswer.Member {
         let replacements = list.replacements
         let outcome: SyncOutcome
+        let told: (outcome: String, blocks: Int, detail: String)
         do throws(ExchangeError) {
             let report = try await exchange(with: address)
             if case .received(_, let result?) = report.movement { replaced(from: result, by: address) }
+            switch report.movement {
+            case .equal: told = ("equal", 0, "")
+            case .sent(let blocks): told = ("sent", blocks, "")
+            case .received(let blocks, _): told = ("received", blocks, "")
+            case .postponed: told = ("equal", 0, "waits for other transfers")
+            }
             if case .postponed = report.movement {
                 outcome = .postponed
             } else {
@@ -145,14 +158,22 @@ actor Replica {
             }
         } catch {
             switch error {
-            case .failed(let reason): outcome = .failed(reason)
+            case .failed(let reason):
+                told = ("unreachable", 0, reason)
+                outcome = .failed(reason)
             case .refused(let reason):
+                told = ("refused", 0, reason)
                 logger.error("a member's list is refused", metadata: ["member": "\(address)", "reason": "\(reason)"])
                 outcome = .refused(reason)
-            case .conflict(let height): outcome = .conflict(height: height)
+            case .conflict(let height):
+                told = ("refused", 0, "settled blocks differ from height \(height) on")
+                outcome = .conflict(height: height)
             }
         }
         report(group.synced(address, outcome: outcome, nowSeconds: nowSeconds()))
+        endWaits()
+        return RoundAnswer.Member(
+            address: address.description, outcome: told.outcome, blocks: told.blocks, detail: told.detail)
     }
 
     /// The height up to which blocks found common still are: an adoption of this exchange's own brought them.

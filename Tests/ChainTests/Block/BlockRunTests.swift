@@ -14,7 +14,6 @@ import Testing
     @Test func theExampleOfTheFormatIsARun() throws {
         let run = try #require(BlockRun(firstHeight: 1, count: 1, content: BlockRunTests.hello))
         #expect(run.endHeight == 2)
-        #expect(run.firstTimestamp == 1_700_000_000)
         #expect(run.lastHash.hex == "7e22ec18ff06c108481501ef01785f8d6247bfc3ac4ccbe8887246cd250a21d5")
     }
 
@@ -55,7 +54,6 @@ import Testing
                 let run = BlockRun(slice)
                 #expect(run.firstHeight == height && run.count == slice.count && run.endHeight == slice.endHeight)
                 #expect(run.lastHash == slice.lastHash)
-                #expect(run.firstTimestamp == slice.blocks[0].timestamp)
                 let raw = RawRun(position: Int64(height), blocks: Int64(run.count), content: run.content)
                 let found = ReferenceList.decode(raw)
                 #expect(found.map(\.hash) == slice.blocks.map(\.hash.bytes))

@@ -100,6 +100,17 @@ import Testing
         #expect(4.5...5 ~= play.group.nextDueSeconds - play.nowSeconds)
     }
 
+    @Test func aMemberThatIsAwayForASecondIsSyncedWithBeforeItsTurn() throws {
+        var play = try GroupPlay(members: 1)
+        _ = play.run(for: 0)
+        _ = play.leave(first, nodeID: "1")
+        play.nowSeconds += 1
+        _ = play.hear(first, nodeID: "1b")
+        #expect(play.due() == [.check(first)])
+        play.succeed(first, nodeID: "1b")
+        #expect(play.due() == [.sync(first)])
+    }
+
     @Test func aReturnIsToldOnce() throws {
         var play = try GroupPlay(members: 1)
         _ = play.run(for: 30, answers: { _ in false })

@@ -220,6 +220,19 @@ import Testing
         #expect(!group.isMember)
     }
 
+    @Test func aFullGroupKeepsOutWhoIsToldToJoinAndTellsItOnce() throws {
+        let full = (0...64).map { MembershipEntry(address: address($0), counter: 3, isIn: $0 > 0) }
+        var group = try GroupState(ownAddress: address(0), nodeID: "own", membership: Membership(), isTold: true)
+        #expect(throws: MembershipError.tooManyMembers(max: 64)) { try group.merge(full) }
+        #expect(group.membership.members == [address(0)])
+        #expect(try group.merge(full) == true)
+        #expect(!group.isMember)
+        #expect(group.membership.members.count == 64)
+        #expect(throws: MembershipError.tooManyMembers(max: 64)) {
+            try GroupState(ownAddress: address(0), nodeID: "own", membership: group.membership, isTold: true)
+        }
+    }
+
     @Test func aBadMapIsRefusedAndChangesNothing() throws {
         var play = try GroupPlay(members: 1)
         let before = play.group.membership

@@ -44,6 +44,18 @@ import Testing
         #expect(play.due() == [.sync(address(4))])
     }
 
+    @Test func nobodyIsServedBeforeThoseWhoWait() throws {
+        var play = try GroupPlay(members: 3, pace: GroupPace(transfersMax: 1))
+        _ = play.due()
+        #expect(play.group.mayTransfer(with: address(1)) == true)
+        #expect(play.group.mayTransfer(with: address(2)) == false)
+        play.sync(address(2), .postponed)
+        play.group.transferEnded(with: address(1))
+        #expect(play.group.mayTransfer(with: address(3)) == false)
+        play.sync(address(3), .postponed)
+        #expect(play.due().filter { $0 != .sync(address(1)) } == [.sync(address(2))])
+    }
+
     @Test func theOneWhoseTurnIsNextStillEndsItsSync() throws {
         var play = try GroupPlay(members: 2, pace: GroupPace(transfersMax: 1))
         _ = play.due()

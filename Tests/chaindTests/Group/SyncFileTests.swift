@@ -117,6 +117,23 @@ import Testing
         }
     }
 
+    @Test func aFileOfTheSameSizeIsAnotherByItsTimeOrItsPlace() async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory.path("sync.json")
+            let first = try file(directory).update(up: [address(1)], down: []).stamp
+            let text = try Data(contentsOf: URL(fileURLWithPath: path))
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSince1970: 1)], ofItemAtPath: path)
+            #expect(file(directory).hasChanged(since: first))
+            let second = try file(directory).update(up: [address(1)], down: []).stamp
+            #expect(!file(directory).hasChanged(since: second))
+            try text.write(to: URL(fileURLWithPath: path), options: .atomic)
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSince1970: 1)], ofItemAtPath: path)
+            #expect(file(directory).hasChanged(since: second))
+        }
+    }
+
     @Test func nodesThatWriteAtOnceLoseNothingAndReadersSeeItWhole() async throws {
         try await withTemporaryDirectory { directory in
             let file = file(directory)

@@ -1,0 +1,100 @@
+// `chaind join`, `forget` and `adopt`: what an operator decides about a group, told to a node that runs.
+
+import ArgumentParser
+import Foundation
+
+/// Where the node is that is told.
+struct ToldNode: ParsableArguments {
+    @Option(help: "The node that is told, as its URL. (default: http://127.0.0.1:8000)")
+    var url = "http://127.0.0.1:8000"
+
+    /// Sends a decision, and prints the node's answer.
+    ///
+    /// - Throws: `ExitCode` after the reason was said.
+    func tell(_ path: String, _ decision: Decision) async throws {
+        do {
+            var patience = NodeClient.Patience()
+            // A second attempt would find the decision made, and be refused.
+            patience.attemptsMax = 1
+            let client = try NodeClient(url: url, patience: patience)
+            let answer: NodeClient.Answer
+            do {
+                let json = Array(try JSONEncoder().encode(decision))
+                answer = try await client.post(path, json: json, answerSizeBytesMax: 4 << 20)
+            } catch {
+                try await client.close()
+                throw error
+            }
+            try await client.close()
+            guard answer.status == 200 else { throw CommandError(answer.detail) }
+            print(String(decoding: answer.body, as: UTF8.self))
+        } catch {
+            throw commandFailure("\(error)")
+        }
+    }
+}
+
+/// What an operator decides about a node.
+struct Decision: Encodable {
+    let address: String
+    var merge: Bool?
+}
+
+/// Makes a node a member of a group.
+struct Join: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a node a member of the group of another one.",
+        discussion: """
+            Two lists that both have blocks and share only the genesis are most likely two groups, and are not united \
+            unless --merge says so: the better list stays, and the blocks of the other are appended again after it.
+
+            Prints what GET /sync/ answers. Exit status: 0 it is a member now, 1 it is not.
+            """)
+
+    @Argument(help: "The node that becomes a member, as its URL.") var address: String
+    @Flag(help: "Unite two lists that share only the genesis.") var merge = false
+    @OptionGroup var node: ToldNode
+
+    func run() async throws {
+        try await node.tell("/sync/address", Decision(address: address, merge: merge))
+    }
+}
+
+/// Takes a node out of a group.
+struct Forget: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take a node that will not come back out of its group.",
+        discussion: """
+            While a member is away nothing more is settled. A node that was forgotten and comes back stays outside \
+            until it is joined again.
+
+            Prints what GET /sync/ answers. Exit status: 0 it is no member any more, 1 it never was, or the node that \
+            is told does not answer.
+            """)
+
+    @Argument(help: "The member, as its URL.") var address: String
+    @OptionGroup var node: ToldNode
+
+    func run() async throws {
+        try await node.tell("/sync/forget", Decision(address: address))
+    }
+}
+
+/// Adopts another node's list by decision.
+struct Adopt: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Adopt another node's list where settled blocks differ, which no rule may decide.",
+        discussion: """
+            What is replaced becomes orphans, and what this node acknowledged of it is appended again. Final blocks stay \
+            in any case.
+
+            Prints what was adopted. Exit status: 0 the node has that list now, 1 it has not.
+            """)
+
+    @Option(help: "The node whose list is adopted, as its URL.") var from: String
+    @OptionGroup var node: ToldNode
+
+    func run() async throws {
+        try await node.tell("/sync/adopt", Decision(address: from))
+    }
+}

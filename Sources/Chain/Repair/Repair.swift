@@ -12,9 +12,9 @@ public struct Repair: Hashable, Sendable {
     public let source: String
 }
 
-/// Damaged blocks that stand one after the other.
+/// Damaged blocks that stand close to each other.
 public struct DamagedRange: Hashable, Sendable {
-    /// The heights of all of them, from a block that is good (or the genesis) to the next that is.
+    /// From the first to the last of them; the block before the first one is good.
     public let heights: Range<Int>
     /// The block to ask for what follows it, to get those that can be put in their place: the one before them, or the
     /// genesis.

@@ -110,13 +110,13 @@ extension StoreWriter {
     private func chain(
         of offer: RepairOffer, head: Head, on connection: Connection
     ) throws(SQLiteError) -> Result<CandidateChain, RepairError> {
-        var runs: [BlockRun]
+        let offered: [BlockRun]?
         switch offer {
-        case .member(_, let offered): runs = offered
-        case .ownParts(let heights):
-            runs = try ownRuns(max(1, heights.lowerBound)..<heights.upperBound, on: connection)
-        case .acceptedHead: runs = try ownRuns(head.height..<head.height + 1, on: connection)
+        case .member(_, let runs): offered = runs
+        case .ownParts(let heights): offered = try ownRuns(heights, on: connection)
+        case .acceptedHead: offered = try ownRuns(head.height..<head.height + 1, on: connection)
         }
+        guard var runs = offered else { return .failure(.unconfirmed) }
         // Nobody has to be asked for the genesis.
         if (runs.first?.firstHeight ?? 1) == 1 { runs = BlockRun.runs(of: [.genesis]) + runs }
         let first = runs[0].firstHeight
@@ -129,11 +129,12 @@ extension StoreWriter {
         }
     }
 
-    /// The blocks at these heights as their parts have them, each with the hash that they give; none if any of them
-    /// cannot be read.
-    private func ownRuns(_ heights: Range<Int>, on connection: Connection) throws(SQLiteError) -> [BlockRun] {
+    /// The blocks at these heights as their parts have them, each with the hash that they give, without the genesis; `nil`
+    /// if any of them cannot be read.
+    private func ownRuns(_ heights: Range<Int>, on connection: Connection) throws(SQLiteError) -> [BlockRun]? {
+        let heights = max(1, heights.lowerBound)..<max(1, heights.upperBound)
         guard let previousHash = try Lineage.list.storedHash(at: heights.lowerBound - 1, on: connection) else {
-            return []
+            return nil
         }
         var blocks: [Block] = []
         var last = previousHash
@@ -149,7 +150,7 @@ extension StoreWriter {
             }
             return true
         }
-        return blocks.count == heights.count ? BlockRun.runs(of: blocks) : []
+        return blocks.count == heights.count ? BlockRun.runs(of: blocks) : nil
     }
 }
 

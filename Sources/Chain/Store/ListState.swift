@@ -38,6 +38,12 @@ final class ListState: Sendable {
         /// How often blocks were replaced, and from which heights on, for the last times.
         var replacements = 0
         var replacedFrom: [Int] = []
+
+        mutating func noteReplacement(from height: Int) {
+            replacements += 1
+            replacedFrom.append(height)
+            if replacedFrom.count > ListState.replacementsMax { replacedFrom.removeFirst() }
+        }
     }
 
     /// Replacements whose heights are remembered.
@@ -101,9 +107,7 @@ final class ListState: Sendable {
             let checked = values.checkedHeight ?? -1
             if checked >= height - 1 { values.checkedHeight = head.height }
             values.head = head
-            values.replacements += 1
-            values.replacedFrom.append(height)
-            if values.replacedFrom.count > ListState.replacementsMax { values.replacedFrom.removeFirst() }
+            values.noteReplacement(from: height)
         }
     }
 
@@ -160,9 +164,10 @@ final class ListState: Sendable {
         }
     }
 
-    /// Damaged blocks were replaced by good ones.
+    /// Damaged blocks were replaced by good ones. Whoever is reading the list looks at them again.
     func repaired(_ repairs: [Repair]) {
         values.withLock { values in
+            if let lowest = repairs.map(\.height).min() { values.noteReplacement(from: lowest) }
             values.damaged.subtract(repairs.map(\.height))
             values.repairs = Array((repairs.reversed() + values.repairs).prefix(ListState.repairsMax))
         }

@@ -53,7 +53,13 @@ struct DamagedList {
     @discardableResult
     func repair() async throws -> [Repair] {
         var repairs: [Repair] = []
+        var attempts = 0
         while let height = try damaged.list.status.damagedHeights.first {
+            attempts += 1
+            guard attempts < 1_000 else {
+                Issue.record("block \(height) is damaged for ever")
+                return repairs
+            }
             guard let range = try await damaged.list.damagedRange(at: height) else { continue }
             do throws(RepairError) {
                 repairs += try await damaged.openList().repairHashes(at: range.heights)
@@ -100,8 +106,17 @@ extension ForkedList {
     /// The damaged heights as a pass of the scrub finds them.
     func scrub() async throws -> [Int] {
         var place = ScrubPlace.start
-        repeat { place = try await list.scrub(from: place).next } while place != .start
-        return try list.status.damagedHeights
+        var heights: [Int] = []
+        repeat {
+            let step = try await list.scrub(from: place)
+            heights += step.damagedHeights
+            place = step.next
+        } while place != .start
+        let status = try list.status
+        guard status.damagedHeights == Array(heights.prefix(100)) else {
+            throw TestSupportError("\(status.damagedHeights) is not what a scrub found")
+        }
+        return heights
     }
 }
 

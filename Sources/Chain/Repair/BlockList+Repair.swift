@@ -3,8 +3,8 @@
 extension BlockList {
     // MARK: Scrub
 
-    /// Checks the next piece of what is at rest: the list, then the orphans that are still to be appended again, then the
-    /// structure of the small tables. What is damaged is in `status` from then on, and what is good again is not.
+    /// Checks the next piece of what is at rest: the list, then the orphans that are still to be appended again. Damaged
+    /// blocks are in `status` from then on, and what is good again is not.
     ///
     /// - Throws: `ReadError` other than damage.
     public func scrub(from place: ScrubPlace) async throws(ReadError) -> ScrubStep {
@@ -12,15 +12,20 @@ extension BlockList {
         case .blocks(let first): return try await scrubBlocks(from: first)
         case .orphans(let id):
             let found = try await scrubReader.scrubOrphans(after: id)
-            let next = ScrubPlace(part: found.lastID.map { .orphans(after: $0) } ?? .tables)
-            return ScrubStep(next: next, sizeBytes: found.sizeBytes, damagedOrphans: found.damaged)
-        case .tables:
-            var fault: String?
-            for table in StoreFile.smallTables where fault == nil {
-                fault = try await scrubReader.structureFault(table: table).map { "\(table): \($0)" }
-            }
-            return ScrubStep(next: .start, sizeBytes: 0, structureFault: fault)
+            let next = found.lastID.map { ScrubPlace(part: .orphans(after: $0)) }
+            return ScrubStep(next: next ?? .start, sizeBytes: found.sizeBytes, damagedOrphans: found.damaged)
         }
+    }
+
+    /// Checks the structure of the tables beside that of the runs, which the scrub walks block by block.
+    ///
+    /// - Returns: what is wrong, in a line; `nil` if nothing is.
+    /// - Throws: `ReadError` other than damage.
+    public func tablesFault() async throws(ReadError) -> String? {
+        for table in StoreFile.smallTables {
+            if let fault = try await scrubReader.structureFault(table: table) { return "\(table): \(fault)" }
+        }
+        return nil
     }
 
     private func scrubBlocks(from first: Int) async throws(ReadError) -> ScrubStep {
@@ -83,7 +88,7 @@ extension BlockList {
 
     private func repair(by offer: RepairOffer) async throws(RepairError) -> [Repair] {
         // In a file whose pages are mixed up, writing a row again could free pages of another.
-        if let fault = try await structureFault() { throw .structure(fault) }
+        try await checkStructure()
         let result: Result<[Repair], RepairError>
         do throws(WriteError) {
             result = try await writer.repair(by: offer, now: nowSeconds)
@@ -93,11 +98,17 @@ extension BlockList {
         return try result.get()
     }
 
-    private func structureFault() async throws(RepairError) -> String? {
+    /// Reads the whole file, so not again for each of the blocks that are repaired in a minute.
+    private func checkStructure() async throws(RepairError) {
+        let now = nowSeconds
+        guard abs(now - state.structureCheckedTime) >= 60 else { return }
+        let fault: String?
         do throws(ReadError) {
-            return try await scrubReader.structureFault()
+            fault = try await scrubReader.structureFault()
         } catch {
             throw RepairError(error)
         }
+        if let fault { throw .structure(fault) }
+        state.structureChecked(at: now)
     }
 }

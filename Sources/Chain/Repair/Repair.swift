@@ -32,7 +32,6 @@ public struct ScrubPlace: Hashable, Sendable {
     enum Part: Hashable {
         case blocks(from: Int)
         case orphans(after: Int)
-        case tables
     }
 
     let part: Part
@@ -51,8 +50,6 @@ public struct ScrubStep: Sendable {
     public var damagedHeights: [Int] = []
     /// Orphans that are still to be appended again and whose hash is not that of their parts.
     public var damagedOrphans: [Hash] = []
-    /// What is wrong with the structure of the file, in a line.
-    public var structureFault: String?
 }
 
 /// Why damaged blocks were not replaced. The list is as it was.

@@ -33,6 +33,8 @@ final class ListState: Sendable {
         var damaged: Set<Int> = []
         /// The last repairs, newest first.
         var repairs: [Repair] = []
+        /// When the structure of the whole file was found good.
+        var structureCheckedTime = Int64.min / 2
         var settledHeight = 0
         var finalHeight = 0
         /// How often blocks were replaced, and from which heights on, for the last times.
@@ -177,6 +179,11 @@ final class ListState: Sendable {
     func opened(withRepairs repairs: [Repair]) {
         values.withLock { $0.repairs = repairs }
     }
+
+    /// When the structure of the whole file was found good last, in whole seconds since the Unix epoch.
+    var structureCheckedTime: Int64 { values.withLock { $0.structureCheckedTime } }
+
+    func structureChecked(at time: Int64) { values.withLock { $0.structureCheckedTime = time } }
 
     /// Repairs that are remembered here.
     static let repairsMax = 10

@@ -33,7 +33,9 @@ struct RepairTests {
                 for index in Set([places[0], places[places.count / 2], places[places.count - 1]]) {
                     let height = Int(run.position) + index
                     let comment: Comment = "\(column) of block \(height)"
-                    try await list.damage { try $0.update(run.flipped(column, at: index, byte: column == "ends" ? 3 : 0)) }
+                    try await list.damage {
+                        try $0.update(run.flipped(column, at: index, byte: column == "ends" ? 3 : 0))
+                    }
                     let found = try await list.scrub()
                     if column == "hashes" || column == "data" {
                         #expect(found == [height], comment)
@@ -89,9 +91,12 @@ struct RepairTests {
             let after = list.runs[place]
             try await list.damage { database in
                 var left = before
-                for index in max(0, Int(before.blocks) - 3)..<Int(before.blocks) { left = left.flipped("hashes", at: index) }
+                for index in max(0, Int(before.blocks) - 3)..<Int(before.blocks) {
+                    left = left.flipped("hashes", at: index)
+                }
                 try database.update(left)
-                try database.update(after.flipped("hashes", at: 0).flipped("timestamps", at: 1, byte: 7).flipped("hashes", at: 2))
+                try database.update(
+                    after.flipped("hashes", at: 0).flipped("timestamps", at: 1, byte: 7).flipped("hashes", at: 2))
             }
             let found = try await list.scrub()
             #expect(found.count >= 4)

@@ -12,7 +12,7 @@ struct CandidateChain {
     /// - Parameters:
     ///   - runs: consecutive, at least one.
     ///   - previousHash: what the block before the first one says that its hash is; not looked at for the genesis.
-    /// - Throws: `RepairError.invalid` with the first block that is bad in itself.
+    /// - Throws: `RepairError.invalid` with the first block that is bad in itself; `.unconfirmed` if they are not consecutive.
     init(_ runs: [BlockRun], after previousHash: Hash) throws(RepairError) {
         first = runs.first?.firstHeight ?? 0
         self.runs = runs
@@ -20,6 +20,7 @@ struct CandidateChain {
         var checker = BlockChecker(height: first, previous: first == 0 ? nil : .init(hash: previousHash))
         var hashes: [Hash] = []
         for run in runs {
+            guard run.firstHeight == first + hashes.count else { throw .unconfirmed }
             try run.forEachBlock { _, block throws(RepairError) in
                 if let fault = checker.check(block).fault { throw .invalid(fault) }
                 hashes.append(block.hash)

@@ -26,8 +26,8 @@ struct IdentityAt: Sendable {
 
 /// Goes through the rows of a piece. See `StoreReader.check`.
 struct PieceCheck {
-    /// Faults that are kept of one piece.
-    static let faultsMax = 1_000
+    /// Faults that are kept of one piece: all of a piece of a validation, or of a scrub.
+    static let faultsMax = 8_192
     /// Bytes after which a piece ends early, so that no read transaction lasts long.
     static let sizeBytesMax = 32 * 1024 * 1024
 

@@ -2,6 +2,8 @@
 #
 #   make run        install what is missing, build for release, serve a node on 127.0.0.1:8000
 #                   (make run ARGS="--port 9000 --data-dir /var/lib/chaind" sets it up otherwise)
+#   make group      build, and serve a group of three nodes on 127.0.0.1:8000 to 8002, with their data in ./group
+#   make demo       play the story of a group in a minute: nodes are killed, parted and joined, and agree
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times (make test-long ROUNDS=1000)
 #   make bench      measure the ratios that this project promises (make bench ARGS="--blocks 100000" for less)
@@ -14,10 +16,24 @@ SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sourc
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: run test test-long bench format lint libraries release
+.PHONY: run group demo test test-long bench format lint libraries release
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
+
+# Ctrl-C reaches the nodes as well as the shell, which waits until they have stopped in order.
+group: release
+	@mkdir -p group; nodes=; trap 'kill $$nodes' INT TERM; \
+	for port in 8000 8001 8002; do \
+		.build/release/chaind serve --log-level notice --port $$port --data-dir group/$$port \
+			--sync-file group/sync.json $(ARGS) & nodes="$$nodes $$!"; \
+	done; \
+	echo "Three nodes: http://localhost:8000 http://localhost:8001 http://localhost:8002 (Ctrl-C stops them)"; \
+	echo "Append: curl http://localhost:8000/blocks/ --json '{\"data\": \"hello\"}'  Members: curl http://localhost:8001/sync/"; \
+	wait; wait
+
+demo: release
+	swift run --configuration release demo
 
 # One test after the other: many watch how long a node takes, and each of them runs one.
 test: libraries

@@ -54,6 +54,7 @@ let package = Package(
             ],
             path: "Tests/TestSupport"
         ),
+        .executableTarget(name: "demo", dependencies: ["TestSupport"], path: "Tests/Demo"),
         .testTarget(name: "ChainTests", dependencies: ["Chain", "CSystemLibs", "TestSupport"]),
         .testTarget(
             name: "chaindTests",

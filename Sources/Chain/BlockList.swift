@@ -8,7 +8,7 @@ import Synchronization
 /// One process has a database open at a time. All members may be called from anywhere; what blocks, blocks threads of
 /// the list's own.
 public final class BlockList: Sendable {
-    private let path: String
+    let path: String
     /// Held until the list is closed.
     let lock: StoreLock
     let state: ListState
@@ -56,9 +56,9 @@ public final class BlockList: Sendable {
         hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
         writer = StoreWriter(path: path, state: state, hashes: hashes)
         sequencer = Sequencer(writer: writer, options: options, now: now)
-        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path) }
-        hashReader = StoreReader(path: path)
-        scrubReader = StoreReader(path: path)
+        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path, state: state) }
+        hashReader = StoreReader(path: path, state: state)
+        scrubReader = StoreReader(path: path, state: state)
         validation = SharedValidation(state: state) { end in
             try await BlockList.validate(path: path, end: end, state: state)
         }
@@ -186,7 +186,7 @@ public final class BlockList: Sendable {
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
-            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2),
+            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2, state: state),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
@@ -198,7 +198,7 @@ public final class BlockList: Sendable {
 
     private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
         let validation = ListValidation(
-            end: end, state: state, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount)
+            end: end, state: state, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount, state: state)
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first
@@ -226,9 +226,9 @@ public final class BlockList: Sendable {
     }
 
     private static func scanReaders(
-        path: String, count: Int, source: StoreReader.Source = .live
+        path: String, count: Int, source: StoreReader.Source = .live, state: ListState? = nil
     ) -> [StoreReader] {
-        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source) }
+        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, state: state) }
     }
 
     private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

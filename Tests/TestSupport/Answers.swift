@@ -74,3 +74,86 @@ public struct ValidationAnswer: Decodable, Sendable {
     public let seconds: Double
     public let fault: Fault?
 }
+
+/// What `GET /sync/` answers.
+public struct GroupAnswer: Decodable, Sendable {
+    public struct Member: Decodable, Sendable {
+        public let address: String
+        public let state: String
+        public let height: Int?
+        public let headHash: String?
+        public let failures: Int
+        public let lastContactSeconds: Double?
+        public let lagBlocks: Int?
+        public let lastError: String?
+
+        enum CodingKeys: String, CodingKey {
+            case address, state, height, failures
+            case headHash = "head_hash"
+            case lastContactSeconds = "last_contact_seconds"
+            case lagBlocks = "lag_blocks"
+            case lastError = "last_error"
+        }
+    }
+
+    public let syncAddresses: [String]
+    public let ourURL: String
+    public let members: [Member]
+
+    enum CodingKeys: String, CodingKey {
+        case members
+        case syncAddresses = "sync_addresses"
+        case ourURL = "our_url"
+    }
+
+    /// The member at an address.
+    public func member(_ address: String) -> Member? { members.first { $0.address == address } }
+}
+
+/// What `POST /sync/start` answers.
+public struct RoundAnswer: Decodable, Sendable {
+    public struct Member: Decodable, Sendable {
+        public let address: String
+        public let outcome: String
+        public let blocks: Int
+        public let detail: String
+    }
+
+    public let members: [Member]
+}
+
+/// What became of an orphan.
+public struct OrphanAnswer: Decodable, Hashable, Sendable {
+    public struct Place: Decodable, Hashable, Sendable {
+        public let height: Int
+        public let hash: String
+    }
+
+    public let id: Int
+    public let state: String
+    /// Where it stood.
+    public let height: Int
+    public let hash: String
+    public let replaced: Int
+    /// Where it stands now, if it moved.
+    public let block: Place?
+}
+
+/// What `GET /sync/orphans` answers.
+public struct OrphansAnswer: Decodable, Sendable {
+    public let orphans: [OrphanAnswer]
+    /// Names the next page.
+    public let next: Int?
+}
+
+/// What `POST /sync/blockchain` and `POST /sync/adopt` answer.
+public struct AdoptionAnswer: Decodable, Sendable {
+    public let adopted: Bool
+    public let height: Int
+    public let headHash: String
+
+    enum CodingKeys: String, CodingKey {
+        case adopted, height
+        case headHash = "head_hash"
+    }
+}

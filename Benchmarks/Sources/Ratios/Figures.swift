@@ -14,6 +14,12 @@ struct Figures {
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 
+    /// The value that a part of all values does not exceed.
+    func percentile(_ part: Double) -> Double {
+        let sorted = values.sorted()
+        return sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(part * Double(sorted.count)))]
+    }
+
     /// Prints the least, the median and the greatest.
     func show(_ name: String, unit: String, decimals: Int) {
         let parts = [values.min() ?? 0, median, values.max() ?? 0].map { String(format: "%12.\(decimals)f", $0) }

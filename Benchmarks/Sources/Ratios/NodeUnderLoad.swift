@@ -17,6 +17,8 @@ struct Answer: Sendable {
     var isOK = false
     var sizeBytes = 0
     var end = ""
+    /// How often the text that was to be counted stood in the body.
+    var count = 0
 
     /// Whether a body of unknown length ended as it should: with the chunk of no bytes.
     var isWhole: Bool { isOK && end.hasSuffix("\r\n0\r\n\r\n") }
@@ -27,11 +29,16 @@ final class NodeUnderLoad: Sendable {
     private let process: Process
     private let port: Int
 
-    init(chaind: String, dataDirectory: String) async throws {
+    /// - Parameter syncFile: the file that the nodes of a group share; a node alone has one of its own.
+    init(chaind: String, dataDirectory: String, syncFile: String? = nil, arguments: [String] = []) async throws {
         port = Int.random(in: 20_000..<32_000)
         process = Process()
         process.executableURL = URL(fileURLWithPath: chaind)
-        process.arguments = ["serve", "--port", "\(port)", "--data-dir", dataDirectory]
+        process.arguments =
+            [
+                "serve", "--port", "\(port)", "--data-dir", dataDirectory, "--sync-file",
+                syncFile ?? dataDirectory + "/sync.json",
+            ] + arguments
         try process.run()
         for _ in 0..<1_000 {
             do {
@@ -50,6 +57,37 @@ final class NodeUnderLoad: Sendable {
         process.waitUntilExit()
     }
 
+    /// Where the node is found.
+    var url: String { "http://localhost:\(port)" }
+
+    /// Processor time that the process has taken, of which a second has a hundred ticks on Linux.
+    func processorSeconds() throws -> Double {
+        let line = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+        // The name in parentheses may have spaces; the times are the 12th and the 13th field after it.
+        let fields = line.split(separator: ")").last.map { $0.split(separator: " ") } ?? []
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+            throw MeasurementError("no times in the status of the process")
+        }
+        return (user + system) / 100
+    }
+
+    /// The height of its list.
+    func height() async throws -> Int {
+        let answer = try await exchange("GET", "/")
+        let digits = answer.end.components(separatedBy: "\"height\":").last?.prefix { $0.isNumber } ?? ""
+        guard let height = Int(digits) else { throw MeasurementError("no height: \(answer.end)") }
+        return height
+    }
+
+    /// Waits until the list has a height, looking every few milliseconds.
+    func waitForHeight(_ height: Int, seconds: Double) async throws {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while try await self.height() < height {
+            guard ContinuousClock.now < deadline else { throw MeasurementError("no height \(height) in \(seconds) s") }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
     /// Memory that belongs to the process alone; mapped pages of files do not count.
     func anonymousMegabytes() throws -> Double {
         let status = try String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)
@@ -61,16 +99,22 @@ final class NodeUnderLoad: Sendable {
     }
 
     /// Sends a request on a connection of its own and reads the answer to its end.
-    func exchange(_ method: String, _ path: String, body: String = "") async throws -> Answer {
+    ///
+    /// - Parameter text: is counted in the answer.
+    func exchange(
+        _ method: String, _ path: String, body: String = "", counting text: String = ""
+    ) async throws -> Answer {
         try await withCheckedThrowingContinuation { continuation in
             // Sockets block, so each request has a thread for its time.
             Thread.detachNewThread { [port] in
-                continuation.resume(with: Result { try NodeUnderLoad.exchange(port, method, path, body) })
+                continuation.resume(with: Result { try NodeUnderLoad.exchange(port, method, path, body, text) })
             }
         }
     }
 
-    private static func exchange(_ port: Int, _ method: String, _ path: String, _ body: String) throws -> Answer {
+    private static func exchange(
+        _ port: Int, _ method: String, _ path: String, _ body: String, _ text: String
+    ) throws -> Answer {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw MeasurementError("socket: \(errno)") }
         defer { close(descriptor) }
@@ -101,6 +145,11 @@ final class NodeUnderLoad: Sendable {
             if count == 0 { break }
             if answer.sizeBytes == 0 { answer.isOK = buffer.starts(with: Array("HTTP/1.1 200 ".utf8)) }
             answer.sizeBytes += count
+            if !text.isEmpty {
+                // What may be the beginning of the text at the end of what came before is looked at again.
+                let seen = String(decoding: end.suffix(text.utf8.count - 1) + buffer[..<count], as: UTF8.self)
+                answer.count += seen.components(separatedBy: text).count - 1
+            }
             end = (end + buffer[..<count]).suffix(1_000)
         }
         answer.end = String(decoding: end, as: UTF8.self)

@@ -20,10 +20,19 @@ struct Ratios: AsyncParsableCommand {
     var appends = 300
     @Option(help: "A folder on the disk that is to be measured; the files are removed at the end.")
     var directory = ".build"
+    @Option(help: "Nodes of the idle groups that are measured, each on its own.")
+    var idleNodes: [Int] = [3, 10, 30]
+    @Option(help: "Seconds for which an idle group is watched, and for which three nodes take appends.")
+    var groupSeconds = 30
+    @Option(help: "What is measured: all, one (a node alone) or group.")
+    var only = "all"
     @Flag(inversion: .prefixedNo, help: "Exit with status 1 if a goal is missed.")
     var check = true
 
     func validate() throws {
+        guard ["all", "one", "group"].contains(only), groupSeconds >= 1, idleNodes.allSatisfy({ 2...100 ~= $0 }) else {
+            throw ValidationError("only is all, one or group; idle nodes are 2 to 100; group seconds at least 1")
+        }
         guard blocks >= 10_000, runs >= 1, appends >= 1, 0...1_000_000 ~= dataSizeBytes else {
             throw ValidationError("blocks is at least 10000, runs and appends at least 1, data at most 1000000 bytes")
         }
@@ -52,9 +61,19 @@ struct Ratios: AsyncParsableCommand {
         print("\(blocks) blocks of \(dataSizeBytes) B, \(runs) alternating runs; min / median / max")
         let listPath = folder + "/chain.db"
         try await sample.makeList(at: listPath)
-        var goals = try await measureValidation(of: sample, list: listPath, folder: folder, runs: runs)
-        goals += try await measureAppends(sample, list: listPath, folder: folder, appends: appends, runs: runs)
-        goals.append(try await measureMemory(list: listPath, chaind: chaind, folder: folder, blocks: blocks))
+        var goals: [Goal] = []
+        if only != "group" {
+            goals += try await measureValidation(of: sample, list: listPath, folder: folder, runs: runs)
+            goals += try await measureAppends(sample, list: listPath, folder: folder, appends: appends, runs: runs)
+            goals.append(try await measureMemory(list: listPath, chaind: chaind, folder: folder, blocks: blocks))
+        }
+        if only != "one" {
+            let group = GroupMeasurement(chaind: chaind, folder: folder)
+            goals.append(try await group.measurePropagation(appends: appends))
+            goals.append(try await group.measureCatchUp(list: listPath, blocks: blocks, runs: runs))
+            try await group.measureIdle(nodes: idleNodes, seconds: groupSeconds)
+            try await group.measureAppendsOnAll(seconds: groupSeconds)
+        }
         return goals.filter { !$0.isMet }.map(\.name)
     }
 }

@@ -29,62 +29,71 @@ actor FileRebuild {
     private static let copySizeBytesMax = 8 << 20
 
     private let executor = QueueExecutor(label: "chain.rebuild")
-    private let path: String
-    private let access: Connection.Access
+    let path: String
     /// The height after the last block that the damaged file is known to have.
-    private var end: Int
+    private var knownEnd: Int?
+    /// The height after the last block that the new file is to have: lower, if the last ones are lost everywhere.
+    private var end = 0
     private var source: Connection?
     private var target: Connection?
     private var branch = 0
     private var last = Head(.genesis)
-    private var checker = BlockChecker(height: 0, previous: nil)
-    /// What was filled in, as it is recorded: the last ones.
-    private var filled: [Repair] = []
-    private(set) var filledBlocks = 0
-    private var gap: (checker: BlockChecker, last: Head, filled: [Repair], filledBlocks: Int)?
+    private var checker = BlockChecker(
+        height: 1, previous: .init(hash: Block.genesis.hash, timestamp: Block.genesis.timestamp))
+    /// What was filled in.
+    private(set) var filledHeights: [Range<Int>] = []
+    /// The last of it, as it is recorded.
+    private var repairs: [Repair] = []
+    /// Where the gap begins that is being filled.
+    private var gap: (checker: BlockChecker, last: Head, repairs: [Repair])?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// - Parameters:
     ///   - path: the damaged database.
-    ///   - access: how it is read.
     ///   - end: the height after its last block; `nil` to look for it.
-    init(path: String, access: Connection.Access, end: Int?) {
+    init(path: String, end: Int?) {
         self.path = path
-        self.access = access
-        self.end = end ?? 0
+        knownEnd = end
     }
 
     /// Where the new database is made.
     static func newPath(_ path: String) -> String { path + ".rebuilding" }
 
+    /// Where the old one is kept.
+    static func keptPath(_ path: String, now: Int64) -> String { "\(path).damaged-\(now)" }
+
+    /// The height of the last block that is there.
+    var height: Int { next - 1 }
+
     private var next: Int { checker.height }
 
     // MARK: Beginning
 
-    /// Opens the damaged database and makes the new one, without a block.
-    ///
-    /// - Throws: `OpenError`.
-    func begin() throws(OpenError) {
-        let newPath = FileRebuild.newPath(path)
-        try StoreFile.remove(newPath, for: path)
-        try StoreFile.create(path: newPath)
-        do throws(SQLiteError) {
-            let source = try Connection(path: path, access: access)
-            self.source = source
-            if end == 0 { end = try FileRebuild.endHeight(on: source) }
-            let target = try Connection(path: newPath, access: .readWrite)
-            self.target = target
-            branch = try FileRebuild.freeBranch(on: source)
-            try target.execute(
-                """
-                PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
-                DELETE FROM runs; DELETE FROM segments; INSERT INTO segments(first, branch) VALUES(0, \(branch));
-                """)
-        } catch {
-            close()
-            throw OpenError(path: path, reason: .database(error))
-        }
+    /// Moves what a killed process left in the WAL into the file.
+    private func emptyWAL() throws(SQLiteError) {
+        let connection = try Connection(path: path, access: .readWrite)
+        defer { connection.close() }
+        try connection.emptyWAL()
+    }
+
+    /// Makes the new database, with the genesis, beside the damaged one.
+    func begin() throws(SQLiteError) {
+        if knownEnd == nil { try emptyWAL() }
+        let source = try Connection(path: path, access: .readOnly)
+        self.source = source
+        if let knownEnd { end = knownEnd } else { end = try FileRebuild.endHeight(on: source) }
+        knownEnd = end
+        let target = try Connection(path: FileRebuild.newPath(path), access: .readWrite)
+        self.target = target
+        branch = try FileRebuild.freeBranch(on: source)
+        // The genesis stands in the first branch, where blocks may be that were replaced.
+        try target.execute(
+            """
+            PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
+            UPDATE runs SET position = position | \(RunKey.position(branch: branch, height: 0));
+            UPDATE segments SET branch = \(branch);
+            """)
     }
 
     /// The height after the last block; where the way to the last run is lost, after the last one that is found.
@@ -128,7 +137,11 @@ actor FileRebuild {
     }
 
     /// The list has grown up to this height since.
-    func extend(below end: Int) { self.end = max(self.end, end) }
+    func extend(below end: Int) {
+        guard end > knownEnd ?? 0 else { return }
+        knownEnd = end
+        self.end = end
+    }
 
     // MARK: Copying
 
@@ -207,13 +220,13 @@ actor FileRebuild {
         _ run: BlockRun, before nextGood: Int?, source name: String, now: Int64
     ) throws(SQLiteError) -> Filling {
         guard let target else { throw RunStatements.damage(next) }
-        if gap == nil { gap = (checker, last, filled, filledBlocks) }
+        if gap == nil { gap = (checker, last, repairs) }
         var builder = RunBuilder(height: next)
         var origins: [IdentityAt] = []
         var filling = Filling.goesOn
         try run.forEachBlock { _, block throws(SQLiteError) in
             guard filling == .goesOn else { return }
-            if try next >= end || isOwnNext() {
+            if try isClosed() {
                 filling = .closed
             } else if next == nextGood {
                 filling = .foreign
@@ -230,13 +243,13 @@ actor FileRebuild {
             }
         }
         try store(builder.finish(), origins, on: target)
-        if filling == .goesOn, try next >= end || isOwnNext() { filling = .closed }
+        if filling == .goesOn, try isClosed() { filling = .closed }
         return filling
     }
 
-    /// Whether our own next block follows what was filled in. So it is vouched for.
-    private func isOwnNext() throws(SQLiteError) -> Bool {
-        guard let source, next < end else { return false }
+    /// Whether our own next block follows what was filled in, which is vouched for so; or there is none.
+    private func isClosed() throws(SQLiteError) -> Bool {
+        guard let source, next < end else { return true }
         do throws(SQLiteError) {
             return try RunStatements.withRun(at: next, on: source) { row, view in
                 guard let block = view.block(next - row.height) else { return false }
@@ -250,13 +263,19 @@ actor FileRebuild {
     }
 
     private func note(_ height: Int, source: String, now: Int64) {
-        filled.append(Repair(time: now, height: height, fault: "structure: it could not be read", source: source))
-        if filled.count > RepairStatements.repairsMax { filled.removeFirst() }
-        filledBlocks += 1
+        repairs.append(Repair(time: now, height: height, fault: "structure: it could not be read", source: source))
+        if repairs.count > RepairStatements.repairsMax { repairs.removeFirst() }
     }
 
     /// The gap is filled.
-    func keepFilled() { gap = nil }
+    ///
+    /// - Parameter isEnd: nobody has more, so the list ends here.
+    func keepFilled(isEnd: Bool) {
+        if isEnd { end = next }
+        guard let gap else { return }
+        self.gap = nil
+        if gap.checker.height < next { filledHeights.append(gap.checker.height..<next) }
+    }
 
     /// Takes out again what was filled in: somebody else has to be asked.
     func dropFilled() throws(SQLiteError) {
@@ -265,8 +284,7 @@ actor FileRebuild {
         let heights = gap.checker.height..<next
         checker = gap.checker
         last = gap.last
-        filled = gap.filled
-        filledBlocks = gap.filledBlocks
+        repairs = gap.repairs
         guard !heights.isEmpty else { return }
         try target.execute("BEGIN")
         try RunStatements.delete(heights, branch: branch, on: target)
@@ -296,7 +314,7 @@ actor FileRebuild {
             let height = try PropertyStatements.number(name, on: target)
             if height > last.height { try PropertyStatements.set(name, to: last.height, on: target) }
         }
-        try RepairStatements.insert(filled, on: target)
+        try RepairStatements.insert(repairs, on: target)
         try target.execute("COMMIT")
         try target.execute("DETACH DATABASE damaged")
         try target.emptyWAL()
@@ -326,8 +344,15 @@ actor FileRebuild {
         return isWhole
     }
 
-    /// Closes both databases.
-    func close() {
+    /// Closes both databases, and removes the new one.
+    ///
+    /// - Throws: `OpenError`.
+    func discard() throws(OpenError) {
+        close()
+        try StoreFile.remove(FileRebuild.newPath(path), for: path)
+    }
+
+    private func close() {
         source?.close()
         source = nil
         target?.close()

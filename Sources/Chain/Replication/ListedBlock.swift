@@ -21,10 +21,11 @@ struct ListedBlock {
                 let isRight = block.computedHash(after: previousHash) == block.hash
                 let before = previousHash
                 previousHash = block.hash
-                // An orphan that comes back with an origin is still one that was acknowledged.
+                // An orphan that comes back, as it was or with an origin, is still one that was acknowledged.
                 var isAcknowledged = acknowledged.contains(index)
-                if !isAcknowledged, let origin = block.origin {
-                    isAcknowledged = try OrphanStatements.isAcknowledged(origin.hash, on: connection)
+                if !isAcknowledged {
+                    isAcknowledged = try OrphanStatements.isAcknowledged(
+                        block.origin?.hash ?? block.hash, on: connection)
                 }
                 found.append(
                     ListedBlock(

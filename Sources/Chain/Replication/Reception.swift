@@ -49,7 +49,7 @@ public struct Reception: Sendable {
         do throws(WriteError) {
             received = try await writer.receive(good, after: last, staged: staged, now: list.nowSeconds)
         } catch {
-            throw ReceptionError(error)
+            throw await refused(ReceptionError(error))
         }
         switch received {
         case .success(.inList): break
@@ -61,11 +61,12 @@ public struct Reception: Sendable {
         return end.height + 1 == runs.last?.endHeight
     }
 
-    /// Drops what was staged if the sender is at fault.
+    /// Drops what was staged if the sender is at fault, or there is no room for it.
     private func refused(_ error: ReceptionError) async -> ReceptionError {
         guard let staged else { return error }
         switch error {
-        case .invalid, .discontinuous: break
+        // With a full disk, appends need the room more.
+        case .invalid, .discontinuous, .diskFull: break
         default: return error
         }
         do throws(WriteError) {

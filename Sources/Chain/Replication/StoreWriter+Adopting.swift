@@ -8,6 +8,8 @@ struct Adoption {
     var head: Head
     /// Blocks of the list below this height were looked at for whether they are to be appended again.
     var lookedAtEnd: Int
+    /// How often blocks of the list had been replaced when that began: another list is to be looked at anew.
+    var replacements: Int
     /// How many blocks were appended again.
     var reappended = 0
     let terms: AdoptionTerms
@@ -48,7 +50,10 @@ extension StoreWriter {
             }
             try cut(staged, on: connection)
             return .commit(
-                .success(Adoption(staged: staged, head: staged.head, lookedAtEnd: staged.first, terms: terms)))
+                .success(
+                    Adoption(
+                        staged: staged, head: staged.head, lookedAtEnd: staged.first,
+                        replacements: state.replacements, terms: terms)))
         }
     }
 
@@ -64,6 +69,10 @@ extension StoreWriter {
             // An orphan that is not known yet could be one that this node acknowledged.
             guard try !LeftoverStatements.areThere(on: connection) else { return .rollBack(.unfinished(adoption)) }
             var adoption = adoption
+            if adoption.replacements != state.replacements {
+                adoption.replacements = state.replacements
+                adoption.lookedAtEnd = adoption.staged.first
+            }
             try reappend(in: &adoption, upTo: head.height, now: now, on: connection)
             guard adoption.lookedAtEnd > head.height else { return .commit(.unfinished(adoption)) }
             try replace(by: adoption, head: head, now: now, on: connection)
@@ -91,6 +100,7 @@ extension StoreWriter {
         guard try Lineage.list.storedHash(at: staged.first - 1, on: connection) == staged.previousHash else {
             return .listMoved
         }
+        guard try isUndisturbed(adoption, on: connection) else { return .listMoved }
         if staged.first <= state.finalHeight { return .conflict(height: staged.first) }
         if adoption.terms.isForced || adoption.terms.reappendsAll { return nil }
         if staged.first <= state.settledHeight { return .conflict(height: staged.first) }
@@ -98,6 +108,22 @@ extension StoreWriter {
             finalHeight: adoption.terms.finalHeight, height: staged.head.height, headHash: staged.head.hash)
         let ours = try rank(latestTimestamp: adoption.terms.latestTimestamp, head: head, on: connection)
         return received > ours ? nil : .oursIsAsGood
+    }
+
+    /// Whether the branch ends as the adoption has left it. Two streams may bring the same list; where the other one added
+    /// to the branch, or began to adopt it, it has cut off what was appended again here.
+    private func isUndisturbed(_ adoption: Adoption, on connection: Connection) throws(SQLiteError) -> Bool {
+        let staged = adoption.staged
+        let known = try StagedStatements.all(on: connection).first { $0.branch == staged.branch }
+        guard known?.head == staged.head else { return false }
+        let lineage = Lineage(staged: (staged.branch, staged.first))
+        var isEnd = try lineage.storedHash(at: adoption.head.height, on: connection) == adoption.head.hash
+        let above = adoption.head.height + 1..<RunKey.heightsMax
+        try RunStatements.forEachRun(above, branch: staged.branch, on: connection) { _ in
+            isEnd = false
+            return false
+        }
+        return isEnd
     }
 
     /// The list as far as it counts.

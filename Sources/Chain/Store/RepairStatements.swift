@@ -3,7 +3,7 @@
 /// Reads and writes the record of repairs.
 enum RepairStatements {
     /// Repairs that are kept; the oldest go first.
-    private static let repairsMax = 1_000
+    static let repairsMax = 1_000
 
     /// Adds to the record.
     static func insert(_ repairs: [Repair], on connection: Connection) throws(SQLiteError) {

@@ -45,7 +45,8 @@ enum RunKey {
     /// Branches are below this.
     static let branchesMax = 1 << 22
 
-    static func position(branch: Int, height: Int) -> Int { branch << 40 | height }
+    /// Also for the height after the highest, which gives the key after the branch's last.
+    static func position(branch: Int, height: Int) -> Int { branch << 40 + height }
 
     static func branch(of position: Int) -> Int { position >> 40 }
 

@@ -30,7 +30,7 @@ struct Node {
         logger.logLevel = logLevel
         raiseOpenFileLimit(connectionsMax: limits.connectionsMax, logger: logger)
         try makeDirectory(dataDirectory)
-        let time = GroupTime(ownClock: systemSeconds)
+        let time = GroupTime(ownClock: systemSeconds, nowSeconds: monotonicSeconds)
         let list = try await BlockList.open(path: databasePath, options: listOptions) { time.seconds }
         let outcome: Result<Void, any Error>
         do {
@@ -68,12 +68,10 @@ struct Node {
         let nodeID = UUID().uuidString.lowercased()
         let wakeUp = WakeUp()
         let isEmpty = list.status.height == 0
-        let start = ContinuousClock.now
         let replica = try await Replica(
             list: list, ownAddress: try location.ownAddress(port: port), nodeID: nodeID,
             isTold: isEmpty || location.join != nil, transport: transport, time: time, settings: replicaSettings,
-            logger: logger, nowSeconds: { (ContinuousClock.now - start) / .seconds(1) },
-            generator: SystemRandomNumberGenerator(), onChange: { wakeUp.ring() })
+            logger: logger, generator: SystemRandomNumberGenerator(), onChange: { wakeUp.ring() })
         if let join = location.join { await replica.found([join]) }
         let (listening, isListening) = AsyncStream.makeStream(of: Void.self)
         let group = GroupService(

@@ -29,7 +29,7 @@ struct AppendRoutes: Sendable {
         let drafts = content.texts.map { Draft(data: $0) }
         let blocks = try await list.append(
             AppendRequest(drafts: drafts, lastHash: content.lastHash, idempotency: idempotency))
-        await replica.listChanged()
+        replica.listChanged()
         var members: Int?
         if let copies, let last = blocks.last {
             members = try await replica.waitForCopies(

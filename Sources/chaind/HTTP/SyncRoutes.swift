@@ -175,6 +175,9 @@ struct SyncRoutes: Sendable {
     }
 
     private func takeStream(_ request: Request, context: ConnectionContext) async throws -> Response {
+        // What a part may take while it is read.
+        let memory = memory.share()
+        guard memory.grow(by: BlockStream.runSizeBytesMax) else { throw HTTPFailure.outOfMemory.closingConnection() }
         let stream: IncomingStream
         do {
             stream = try await request.blockStream(context: context)
@@ -182,6 +185,7 @@ struct SyncRoutes: Sendable {
             throw HTTPFailure(error)
         }
         let answer = try await replica.take(stream)
+        withExtendedLifetime(memory) {}
         let response = try Response.json(encoding: answer)
         // Of a stream that is not taken, the rest is not read.
         return answer.outcome == .adopted ? response : response.closingConnection()

@@ -38,11 +38,11 @@ struct LocateRequest: Hashable, Sendable {
     var points: [BlockPoint]
 }
 
-/// The highest of the points that the answering node has.
+/// What the answering node has.
 struct LocateAnswer: Hashable, Sendable {
-    /// In its list.
+    /// The highest of the points that stands in its list.
     var list: BlockPoint?
-    /// At the end of something that it has staged.
+    /// The highest end of something that it has staged, whatever the points were.
     var staged: BlockPoint?
 }
 

@@ -71,7 +71,7 @@ extension Replica {
         let outcome: PushAnswer.Outcome
         switch received {
         case .adopted(_, let result):
-            if let result { replaced(from: result, by: nil) }
+            if let result { replaced(result, by: nil) }
             outcome = .adopted
         case .ours: outcome = .ours
         case .unknown: outcome = .unknown
@@ -148,7 +148,7 @@ extension Replica {
         var receiver = StreamReceiver(list: list, latestTimestamp: time.latestTimestamp)
         receiver.isForced = true
         let received = await receiver.receive(stream)
-        if case .adopted(_, let result?) = received { replaced(from: result, by: address) }
+        if case .adopted(_, let result?) = received { replaced(result, by: address) }
         group.roundRequested()
         onChange()
         return received

@@ -42,6 +42,7 @@ extension Replica {
     private func copies(of block: Block) async throws -> Int {
         let identityHeight = block.origin?.height ?? block.height
         guard let height = try await list.height(ofIdentity: block.identity, height: identityHeight) else { return 0 }
+        noteReplacements()
         return 1 + group.commonPoints.count { $0.map { $0.height >= height } ?? false }
     }
 
@@ -96,7 +97,7 @@ extension Replica {
             _ = try await reception.take(BlockRun.runs(of: rest), latestTimestamp: latestTimestamp)
             var terms = AdoptionTerms()
             terms.latestTimestamp = latestTimestamp
-            if let result = try await reception.adopt(terms) { replaced(from: result, by: nil) }
+            if let result = try await reception.adopt(terms) { replaced(result, by: nil) }
             listChanged()
             return true
         } catch {

@@ -16,10 +16,12 @@ extension Replica {
         }
     }
 
-    /// Says loudly that this node's own clock is wrong: it would refuse what everybody else takes.
+    /// Says loudly, once a minute, that this node's own clock is wrong: it would refuse what everybody else takes.
     private func reportClock() {
         let own = time.ownSeconds
-        guard clock.isOwnClockOff(ownTime: own, nowSeconds: nowSeconds()) else { return }
+        let now = nowSeconds()
+        guard clock.isOwnClockOff(ownTime: own, nowSeconds: now), now - clockToldSeconds >= 60 else { return }
+        clockToldSeconds = now
         logger.error(
             "this machine's clock is wrong",
             metadata: ["off_by_seconds": "\(own - time.seconds)", "group_time": "\(time.seconds)"])
@@ -53,15 +55,15 @@ extension Replica {
             memberCount: group.memberCount, ownTime: time.ownSeconds, nowSeconds: nowSeconds())
         guard confirmed, list.status.headTimestamp > time.latestTimestamp else { return }
         if let result = try await list.reappendTail(latestTimestamp: time.latestTimestamp) {
-            replaced(from: result, by: nil)
+            replaced(result, by: nil)
         }
     }
 
     private func settle() async throws {
-        let replacements = list.replacements
         let before = time.seconds - settings.settledAgeSeconds
         guard before > 0, list.status.settledHeight < list.status.height else { return }
         let aged = try await list.firstHeight(notBefore: before).map { $0 - 1 } ?? list.status.height
+        let replacements = noteReplacements()
         let height = Settlement.height(
             commonPoints: group.commonPoints, agedHeight: aged, nowSeconds: nowSeconds())
         if let height { try await list.settle(upTo: height, replacements: replacements) }

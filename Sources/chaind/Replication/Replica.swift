@@ -3,6 +3,7 @@
 
 import Chain
 import Logging
+import Synchronization
 
 /// How long things last in a group.
 struct ReplicaSettings: Sendable {
@@ -33,8 +34,16 @@ actor Replica {
     var atRest: AtRest
     /// Nodes that are to be joined once they answer and their list may be united with ours.
     var candidates: Set<MemberAddress> = []
+    /// Those of them that are being asked now.
+    private var joining: Set<MemberAddress> = []
     /// When the list is looked after next.
     private var upkeepDueSeconds: Double
+    /// How many replacements of the list's blocks the group was told of.
+    private var notedReplacements = 0
+    /// Whether this node appended since the members' turns were decided.
+    private let hasAppended = Atomic(false)
+    /// When it was last said that this machine's clock is wrong.
+    var clockToldSeconds = -Double.infinity
     /// When each member was last asked for its status.
     private var statusSeconds: [MemberAddress: Double] = [:]
     /// Who waits for the end of a sync.
@@ -52,8 +61,7 @@ actor Replica {
     /// - Throws: `MembershipError`; `ReadError`.
     init(
         list: BlockList, ownAddress: MemberAddress, nodeID: String, isTold: Bool, transport: Transport, time: GroupTime,
-        settings: ReplicaSettings, logger: Logger,
-        nowSeconds: @escaping @Sendable () -> Double, generator: any RandomNumberGenerator & Sendable,
+        settings: ReplicaSettings, logger: Logger, generator: any RandomNumberGenerator & Sendable,
         onChange: @escaping @Sendable () -> Void
     ) async throws {
         self.list = list
@@ -61,7 +69,7 @@ actor Replica {
         self.time = time
         self.settings = settings
         self.logger = logger
-        self.nowSeconds = nowSeconds
+        nowSeconds = time.nowSeconds
         self.onChange = onChange
         var membership = Membership(membersMax: settings.membersMax)
         if let kept = try await list.record(Replica.membersRecord) {
@@ -98,11 +106,13 @@ actor Replica {
     /// What is due now. Each piece counts as under way until `perform` returns.
     func due() -> [Work] {
         let now = nowSeconds()
+        if hasAppended.exchange(false, ordering: .acquiringAndReleasing) { group.listChanged() }
         var work = group.due(nowSeconds: now).map(Work.group)
         if upkeepDueSeconds <= now {
-            upkeepDueSeconds = now + settings.pace.syncSeconds
+            upkeepDueSeconds = .infinity
             work.append(.upkeep)
-            work += candidates.sorted().map(Work.join)
+            work += candidates.subtracting(joining).sorted().map(Work.join)
+            joining.formUnion(candidates)
         }
         if atRest.beginsScrub(nowSeconds: now) { work.append(.scrub) }
         if atRest.beginsTables(nowSeconds: now) { work.append(.tables) }
@@ -112,7 +122,8 @@ actor Replica {
 
     /// When something is due next, in monotonic seconds.
     var nextDueSeconds: Double {
-        min(group.nextDueSeconds, upkeepDueSeconds, atRest.nextDueSeconds(isDamaged: isDamaged))
+        if hasAppended.load(ordering: .acquiring) { return -.infinity }
+        return min(group.nextDueSeconds, upkeepDueSeconds, atRest.nextDueSeconds(isDamaged: isDamaged))
     }
 
     private var isDamaged: Bool { !list.status.damagedHeights.isEmpty }
@@ -122,8 +133,12 @@ actor Replica {
         switch work {
         case .group(.check(let address)): await check(address)
         case .group(.sync(let address)): _ = await sync(with: address)
-        case .join(let address): await joinCandidate(address)
-        case .upkeep: await upkeep()
+        case .join(let address):
+            await joinCandidate(address)
+            joining.remove(address)
+        case .upkeep:
+            await upkeep()
+            upkeepDueSeconds = nowSeconds() + settings.pace.syncSeconds
         case .scrub: await scrub()
         case .tables: await checkTables()
         case .repair: await repair()
@@ -131,10 +146,9 @@ actor Replica {
         onChange()
     }
 
-    /// This node appended: the members are told at once.
-    func listChanged() {
-        group.listChanged()
-        onChange()
+    /// This node appended: the members are told at once. Appends that come together wake the driver once.
+    nonisolated func listChanged() {
+        if !hasAppended.exchange(true, ordering: .acquiringAndReleasing) { onChange() }
     }
 
     // MARK: Health
@@ -157,14 +171,13 @@ actor Replica {
     ///
     /// - Returns: what it came to, for whoever asked for a round.
     func sync(with address: MemberAddress) async -> RoundAnswer.Member {
-        let replacements = list.replacements
         let outcome: SyncOutcome
-        let told: (outcome: String, blocks: Int, detail: String)
+        var told = (outcome: "equal", blocks: 0, detail: "")
         do throws(ExchangeError) {
             let report = try await exchange(with: address)
-            if case .received(_, let result?) = report.movement { replaced(from: result, by: address) }
+            if case .received(_, let result?) = report.movement { replaced(result, by: address) }
             switch report.movement {
-            case .equal: told = ("equal", 0, "")
+            case .equal: break
             case .sent(let blocks): told = ("sent", blocks, "")
             case .received(let blocks, _): told = ("received", blocks, "")
             case .postponed: told = ("equal", 0, "waits for other transfers")
@@ -172,9 +185,7 @@ actor Replica {
             if case .postponed = report.movement {
                 outcome = .postponed
             } else {
-                // What was replaced meanwhile is not common any more.
-                let lowest = list.lowestReplacedHeight(since: replacements) ?? .max
-                outcome = .agreed(report.memberHead, commonHeight: min(report.common.height, commonEnd(report, lowest)))
+                outcome = .agreed(report.memberHead, commonHeight: try await commonHeight(report.common))
             }
         } catch {
             switch error {
@@ -196,12 +207,29 @@ actor Replica {
             address: address.description, outcome: told.outcome, blocks: told.blocks, detail: told.detail)
     }
 
-    /// The height up to which blocks found common still are: an adoption of this exchange's own brought them.
-    private func commonEnd(_ report: ExchangeReport, _ lowest: Int) -> Int {
-        if case .received(_, let result?) = report.movement, result.firstHeight == lowest {
-            return report.common.height
+    /// The height of a block that both lists had, if ours has it still; else 0. Nothing may be awaited between this and
+    /// telling the group: a later replacement is told after it.
+    private func commonHeight(_ common: BlockPoint) async throws(ExchangeError) -> Int {
+        let replacements = list.replacements
+        do throws(ReadError) {
+            let isOurs = try await list.storedHashes(at: [common.height]) == [common.hash]
+            noteReplacements()
+            return isOurs && list.replacements == replacements ? common.height : 0
+        } catch {
+            throw .failed(error.description)
         }
-        return lowest - 1
+    }
+
+    /// Tells the group which blocks were replaced: what members had of them is not common any more. To be called before
+    /// anything is concluded from what is common.
+    ///
+    /// - Returns: how often blocks had been replaced by then.
+    @discardableResult
+    func noteReplacements() -> Int {
+        let replacements = list.replacements
+        if let lowest = list.lowestReplacedHeight(since: notedReplacements) { group.listReplaced(from: lowest) }
+        notedReplacements = replacements
+        return replacements
     }
 
     private func exchange(with address: MemberAddress) async throws(ExchangeError) -> ExchangeReport {
@@ -259,8 +287,8 @@ actor Replica {
     }
 
     /// Takes note of an adoption.
-    func replaced(from result: AdoptionResult, by address: MemberAddress?) {
-        group.listReplaced(from: result.firstHeight)
+    func replaced(_ result: AdoptionResult, by address: MemberAddress?) {
+        noteReplacements()
         logger.notice(
             "another list was adopted",
             metadata: [
@@ -302,8 +330,7 @@ actor Replica {
     // MARK: Time
 
     func updateTime() {
-        let own = time.ownSeconds
-        time.setOffset(clock.time(ownTime: own, nowSeconds: nowSeconds()) - own)
+        time.set(clock.time(ownTime: time.ownSeconds, nowSeconds: nowSeconds()))
     }
 
     /// Logs what the group tells.

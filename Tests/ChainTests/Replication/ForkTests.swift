@@ -134,6 +134,77 @@ struct ForkTests {
         }
     }
 
+    @Test func ofTwoAdoptionsOfOneBranchTheLaterOneIsDone() async throws {
+        try await withLists(2) { lists in
+            // More than one transaction looks at, so that the other comes in between.
+            try await lists[0].appendTexts(2_500, "a")
+            try await lists[1].appendTexts(2_400, "b")
+            let writer = try lists[1].list.writer
+            var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
+            _ = try await reception.take(try await lists[0].runs(from: 1), latestTimestamp: .max)
+            let branch = try #require(try await writer.stagedBranches(progressedSince: 0).first).branch
+
+            let first = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
+            guard case .unfinished(let firstGoesOn) = try await writer.step(first, now: 1_700_000_000) else {
+                Issue.record("it was done at once")
+                return
+            }
+            // Another reception of the branch ends, too.
+            _ = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
+            guard case .refused(.listMoved) = try await writer.step(firstGoesOn, now: 1_700_000_000) else {
+                Issue.record("it goes on after what was cut off")
+                return
+            }
+            let result = try #require(try await reception.adopt(AdoptionTerms()))
+            #expect(result.reappendedBlocks == 2_400)
+            #expect(try await lists[1].list.validate().isValid)
+            #expect(try await lists[1].texts().count == 4_900)
+        }
+    }
+
+    @Test func whatAnAdoptionBringsMeanwhileIsLookedAtToo() async throws {
+        try await withLists(3) { lists in
+            let kept = try await lists[1].appendTexts(2_400, "b")
+            try await lists[0].appendTexts(6_000, "a")
+            // Has the last one of them at a height that the first adoption has looked at by then.
+            let last = try #require(kept.last)
+            try await lists[2].list.append(
+                AppendRequest(drafts: [Draft(data: last.data, origin: Origin(of: last))]))
+            try await lists[2].appendTexts(2_499, "c")
+            let writer = try lists[1].list.writer
+            var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
+            _ = try await reception.take(try await lists[0].runs(from: 1), latestTimestamp: .max)
+            let branch = try #require(try await writer.stagedBranches(progressedSince: 0).first).branch
+            var adoption = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
+            guard case .unfinished(let next) = try await writer.step(adoption, now: 1_700_000_000) else {
+                Issue.record("it was done at once")
+                return
+            }
+            adoption = next
+            #expect(try await lists[1].pull(from: lists[2]) != nil)
+            try await lists[1].tidyAll()
+            while case .unfinished(let next) = try await writer.step(adoption, now: 1_700_000_000) { adoption = next }
+            let texts = try await lists[1].texts()
+            #expect(texts.count == 8_400 && texts.contains(last.data))
+            #expect(try await lists[1].list.validate().isValid)
+        }
+    }
+
+    @Test func anAcknowledgedBlockThatCameBackAsItWasIsStillOurs() async throws {
+        try await withLists(3) { lists in
+            try await lists[0].appendTexts(1, "b")
+            _ = try await lists[1].pull(from: lists[0])
+            try await lists[1].appendTexts(5, "d")
+            try await lists[2].appendTexts(2, "c")
+            #expect(try await lists[0].pull(from: lists[2])?.reappendedBlocks == 1)
+            #expect(try await lists[0].pull(from: lists[1])?.reappendedBlocks == 0)
+            #expect(try await lists[0].texts().first == "b 0")
+            try await lists[2].appendTexts(8, "e")
+            #expect(try await lists[0].pull(from: lists[2])?.reappendedBlocks == 1)
+            #expect(try await lists[0].texts().last == "b 0")
+        }
+    }
+
     @Test func settledBlocksAreReplacedByDecisionOnly() async throws {
         try await withLists(2) { lists in
             try await lists[0].appendTexts(5, "a")

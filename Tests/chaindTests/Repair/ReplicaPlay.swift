@@ -23,11 +23,11 @@ final class ReplicaPlay: Sendable {
     {
         var settings = ReplicaSettings()
         settings.atRest = pace
-        let time = GroupTime(ownClock: { list.clock.withLock { $0 } })
+        let time = GroupTime(
+            ownClock: { list.clock.withLock { $0 } }, nowSeconds: { [self] in nowSeconds.withLock { $0 } })
         let replica = try await Replica(
             list: try list.list, ownAddress: address(number), nodeID: "\(number)", isTold: true, transport: transport,
             time: time, settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            nowSeconds: { [self] in nowSeconds.withLock { $0 } },
             generator: SeededGenerator(seed: UInt64(number)), onChange: {})
         try await replica.joinForTest(members.map(address))
         replicas.withLock { $0[address(number)] = replica }

@@ -1,0 +1,147 @@
+// Several real nodes that keep one list, each reached by the others through a proxy, so that links can be broken.
+
+import Foundation
+
+/// The nodes of a group, by their indices. `withGroup` starts them and makes sure that they are gone at the end.
+public final class NodeGroup: Sendable {
+    /// How the nodes learn of each other.
+    public enum Meeting: Sendable {
+        /// One `sync.json` for all of them.
+        case sharedFile
+        /// All but the first are told to join the first.
+        case join
+        /// Each is alone until a test says otherwise.
+        case none
+    }
+
+    public let nodes: [NodeProcess]
+    /// The file that the nodes share, if they do.
+    public let syncFilePath: String
+    private let proxies: [LinkProxy]
+
+    /// Nodes that are not started yet, with checks and syncs every second.
+    fileprivate init(directory: String, count: Int, meeting: Meeting, arguments: [String]) throws {
+        let ports = try (0..<count).map { _ in try FreePort.next() }
+        let syncFilePath = directory + "/sync.json"
+        let nodes = try ports.enumerated().map { index, port in
+            let folder = directory + "/node\(index)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            var own = ["--url", NodeGroup.address(port: port), "--interval-seconds", "1", "--log-level", "notice"]
+            switch meeting {
+            case .sharedFile: own += ["--sync-file", syncFilePath]
+            case .join where index > 0: own += ["--join", NodeGroup.address(port: ports[0])]
+            case .join, .none: break
+            }
+            return try NodeProcess(directory: folder, arguments: own + arguments)
+        }
+        self.nodes = nodes
+        self.syncFilePath = syncFilePath
+        var proxies: [LinkProxy] = []
+        do {
+            for (port, node) in zip(ports, nodes) {
+                proxies.append(try LinkProxy(port: port, nodePort: node.port) { nodes.map(\.processID) })
+            }
+        } catch {
+            for proxy in proxies { proxy.close() }
+            throw error
+        }
+        self.proxies = proxies
+    }
+
+    private static func address(port: Int) -> String { "http://127.0.0.1:\(port)" }
+
+    /// Where the others find a node.
+    public func address(of index: Int) -> String { NodeGroup.address(port: proxies[index].port) }
+
+    /// All addresses, sorted.
+    public var addresses: [String] { nodes.indices.map(address(of:)).sorted() }
+
+    // MARK: Links
+
+    /// Sets the link from one node to another; the way back is a link of its own.
+    public func setLink(from caller: Int, to node: Int, _ state: LinkState) {
+        proxies[node].setLink(from: caller, to: state)
+    }
+
+    /// Sets all links between two sides, in both directions.
+    public func setLinks(between side: [Int], and other: [Int], _ state: LinkState) {
+        for first in side {
+            for second in other {
+                setLink(from: first, to: second, state)
+                setLink(from: second, to: first, state)
+            }
+        }
+    }
+
+    /// Opens all links.
+    public func openLinks() {
+        for first in nodes.indices {
+            for second in nodes.indices where first != second { setLink(from: first, to: second, .open) }
+        }
+    }
+
+    // MARK: Waiting
+
+    /// What `GET /sync/` answers on a node.
+    public func view(of index: Int) async throws -> GroupAnswer {
+        try await nodes[index].client.get("/sync/").json()
+    }
+
+    /// Waits until some nodes, or all, have each other, and nobody else, on their lists.
+    public func waitUntilTogether(_ indices: [Int]? = nil, timeoutSeconds: Double = 30) async throws {
+        let indices = indices ?? Array(nodes.indices)
+        let expected = indices.map(address(of:)).sorted()
+        try await eventually("nodes \(indices) have each other on their lists", timeoutSeconds: timeoutSeconds) {
+            for index in indices where try await self.view(of: index).syncAddresses != expected { return false }
+            return true
+        }
+    }
+
+    /// Waits until some nodes, or all, have the same head.
+    @discardableResult
+    public func waitUntilEqual(_ indices: [Int]? = nil, timeoutSeconds: Double = 30) async throws -> StatusAnswer {
+        let indices = indices ?? Array(nodes.indices)
+        var statuses: [StatusAnswer] = []
+        do {
+            try await eventually("nodes \(indices) have the same head", timeoutSeconds: timeoutSeconds) {
+                statuses = []
+                for index in indices { statuses.append(try await self.nodes[index].client.get("/").json()) }
+                return Set(statuses.map(\.headHash)).count == 1
+            }
+        } catch let error as TestSupportError {
+            throw TestSupportError("\(error): heights \(statuses.map(\.height))")
+        }
+        return statuses[0]
+    }
+
+    /// Kills all nodes and closes all links.
+    fileprivate func close() {
+        // One that is stopped is killed as well.
+        for node in nodes { node.stop() }
+        for proxy in proxies { proxy.close() }
+    }
+}
+
+/// Runs a body with a group in a folder of its own; kills its nodes and removes the folder however it ends.
+///
+/// - Parameters:
+///   - started: how many of the nodes are started before the body; all where it is nil. They know each other then, if
+///     they are to meet.
+///   - arguments: for all nodes.
+public func withGroup<Result>(
+    count: Int, meeting: NodeGroup.Meeting = .sharedFile, started: Int? = nil, arguments: [String] = [],
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (NodeGroup) async throws -> sending Result
+) async throws -> sending Result {
+    try await withTemporaryDirectory { directory in
+        let group = try NodeGroup(directory: directory.path, count: count, meeting: meeting, arguments: arguments)
+        defer { group.close() }
+        let started = Array(0..<(started ?? count))
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for index in started { tasks.addTask { try await group.nodes[index].start() } }
+            try await tasks.waitForAll()
+        }
+        if meeting != .none { try await group.waitUntilTogether(started) }
+        return try await body(group)
+    }
+}

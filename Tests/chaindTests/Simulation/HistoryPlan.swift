@@ -1,0 +1,78 @@
+// What kind of history a seed stands for: how many nodes, how bad the network, and which accidents how often.
+
+import TestSupport
+
+@testable import chaind
+
+/// Something that happens to a group.
+enum Happening: CaseIterable {
+    case append, twins, burst, retry
+    case part, partOneWay, join
+    case crash, crashAtCommit, stop
+    case clockJump, clockRight
+    case backup, setBack, loseDisk, loseNode
+    case adopt
+
+    /// How often it happens where it happens at all, against the others.
+    fileprivate var weight: Double {
+        switch self {
+        case .append: 60
+        case .twins, .retry: 8
+        case .burst: 2
+        case .part, .partOneWay: 4
+        case .join: 5
+        case .crash, .crashAtCommit: 3
+        case .stop: 1.5
+        case .clockJump, .clockRight: 1.5
+        case .backup: 2
+        case .setBack, .loseDisk: 0.7
+        case .loseNode: 0.4
+        case .adopt: 0.4
+        }
+    }
+}
+
+/// The plan of one history.
+struct HistoryPlan {
+    let nodes: Int
+    let seconds: Double
+    /// The longest pause between two happenings.
+    let pauseSecondsMax: Double
+    var rates = NetworkRates()
+    /// How many messages are slow.
+    let slowRate: Double
+    /// How many texts are from a small set.
+    let commonTextRate: Double
+    var settings = ReplicaSettings()
+    private let weights: [(happening: Happening, weight: Double)]
+
+    /// Makes up a plan.
+    init(using generator: inout SeededGenerator) {
+        func chance(_ probability: Double) -> Bool { Double.random(in: 0..<1, using: &generator) < probability }
+        nodes = [3, 3, 3, 3, 4, 5, 5, 7].randomElement(using: &generator) ?? 3
+        seconds = Double.random(in: 40...160, using: &generator)
+        pauseSecondsMax = [0.3, 0.6, 1, 2].randomElement(using: &generator) ?? 1
+        if chance(0.6) { rates.loss = Double.random(in: 0...0.15, using: &generator) }
+        if chance(0.5) { rates.duplicate = Double.random(in: 0...0.1, using: &generator) }
+        if chance(0.4) { rates.corruption = Double.random(in: 0...0.1, using: &generator) }
+        if chance(0.3) { rates.forgery = Double.random(in: 0...0.1, using: &generator) }
+        slowRate = chance(0.5) ? Double.random(in: 0...0.2, using: &generator) : 0
+        commonTextRate = chance(0.5) ? Double.random(in: 0.2...1, using: &generator) : 0
+        settings.orphanSeconds = 30
+        settings.settledAgeSeconds = [30, 60, 120, 600, 86_400, 86_400].randomElement(using: &generator) ?? 86_400
+        weights = Happening.allCases.compactMap { happening in
+            let isAlways = [.append, .part, .join].contains(happening)
+            return isAlways || chance(0.6) ? (happening, happening.weight) : nil
+        }
+    }
+
+    /// What happens next.
+    func happening(using generator: inout SeededGenerator) -> Happening {
+        var rest = Double.random(in: 0..<weights.reduce(0) { $0 + $1.weight }, using: &generator)
+        for (happening, weight) in weights {
+            if rest < weight { return happening }
+            rest -= weight
+        }
+        return .append
+    }
+}

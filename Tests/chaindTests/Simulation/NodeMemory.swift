@@ -1,0 +1,69 @@
+// What a simulated node's list has been: what it must not forget as long as its disk is there.
+
+import Chain
+
+@testable import chaind
+
+/// What was seen of the list that a disk holds.
+struct NodeMemory {
+    /// A block of the list.
+    struct Entry {
+        let hash: Hash
+        let identity: Hash
+    }
+
+    /// The list after the last step.
+    var entries = [Entry(hash: Block.genesis.hash, identity: Block.genesis.identity)]
+    /// Every identity that ever was in the list.
+    var identities: Set<Hash> = []
+    var settledHeight = 0
+    /// Changes when the disk is another one, or an earlier one: what was answered with it before is forgotten.
+    var era = 0
+}
+
+extension Simulation {
+    /// Takes note of what a step did to the list of a node, and that settled blocks are what they were.
+    func observe(_ node: SimulatedNode) async {
+        guard let list = node.process?.list else { return }
+        let status = list.status
+        let last = node.memory.entries.count - 1
+        if status.height != last || status.headHash != node.memory.entries[last].hash {
+            do {
+                try await observeChange(of: list, node)
+            } catch {
+                violate("node \(node.number) cannot be read: \(error)")
+            }
+        }
+        if status.settledHeight < node.memory.settledHeight, !node.mayUnsettle {
+            violate("node \(node.number) has settled blocks that are not settled any more")
+        }
+        node.memory.settledHeight = status.settledHeight
+    }
+
+    private func observeChange(of list: BlockList, _ node: SimulatedNode) async throws {
+        var common = min(list.status.height, node.memory.entries.count - 1)
+        while common >= 0 {
+            let heights = Array(max(0, common - 15)...common)
+            let hashes = try await list.storedHashes(at: heights)
+            if let same = heights.indices.last(where: { node.memory.entries[heights[$0]].hash == hashes[$0] }) {
+                common = heights[same]
+                break
+            }
+            common = heights[0] - 1
+        }
+        if common < node.memory.settledHeight, !node.mayUnsettle {
+            violate("node \(node.number): block \(common + 1), which was settled, was replaced")
+        }
+        if isTraced, common + 1 < node.memory.entries.count {
+            trace("node \(node.number): blocks \(common + 1)...\(node.memory.entries.count - 1) were replaced")
+        }
+        node.memory.entries.removeSubrange((common + 1)...)
+        for try await slice in list.slices(from: common + 1) {
+            for block in slice.blocks {
+                node.memory.entries.append(NodeMemory.Entry(hash: block.hash, identity: block.identity))
+                node.memory.identities.insert(block.identity)
+            }
+        }
+        trace("node \(node.number) has height \(node.memory.entries.count - 1), \(list.status.headHash.hex.prefix(8))")
+    }
+}

@@ -8,7 +8,7 @@ import Synchronization
 /// One process has a database open at a time. All members may be called from anywhere; what blocks, blocks threads of
 /// the list's own.
 public final class BlockList: Sendable {
-    private let path: String
+    let path: String
     /// Held until the list is closed.
     let lock: StoreLock
     let state: ListState
@@ -20,6 +20,8 @@ public final class BlockList: Sendable {
     private let nextReader = Atomic(0)
     /// Looks for hashes that are not in the table; one at a time, and not in the way of other reads.
     private let hashReader: StoreReader
+    /// Checks what is at rest; not in the way of other reads.
+    let scrubReader: StoreReader
     private let validation: SharedValidation
 
     // MARK: Opening and closing
@@ -54,8 +56,9 @@ public final class BlockList: Sendable {
         hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
         writer = StoreWriter(path: path, state: state, hashes: hashes)
         sequencer = Sequencer(writer: writer, options: options, now: now)
-        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path) }
-        hashReader = StoreReader(path: path)
+        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path, state: state) }
+        hashReader = StoreReader(path: path, state: state)
+        scrubReader = StoreReader(path: path, state: state)
         validation = SharedValidation(state: state) { end in
             try await BlockList.validate(path: path, end: end, state: state)
         }
@@ -73,7 +76,7 @@ public final class BlockList: Sendable {
     func closeDatabase() async throws(SQLiteError) {
         await sequencer.close()
         await validation.close()
-        for reader in readers + [hashReader] { await reader.close() }
+        for reader in readers + [hashReader, scrubReader] { await reader.close() }
         try await writer.close()
     }
 
@@ -96,7 +99,8 @@ public final class BlockList: Sendable {
         return ListStatus(
             height: head.height, headHash: head.hash, headTimestamp: head.timestamp,
             validatedHeight: state.validatedHeight, settledHeight: state.settledHeight,
-            finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)))
+            finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)),
+            repairs: state.repairs)
     }
 
     /// The block at a height, checked; `nil` beyond the head.
@@ -182,7 +186,7 @@ public final class BlockList: Sendable {
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
-            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2),
+            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2, state: state),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
@@ -194,7 +198,7 @@ public final class BlockList: Sendable {
 
     private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
         let validation = ListValidation(
-            end: end, state: state, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount)
+            end: end, state: state, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount, state: state)
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first
@@ -222,9 +226,9 @@ public final class BlockList: Sendable {
     }
 
     private static func scanReaders(
-        path: String, count: Int, source: StoreReader.Source = .live
+        path: String, count: Int, source: StoreReader.Source = .live, state: ListState? = nil
     ) -> [StoreReader] {
-        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source) }
+        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, state: state) }
     }
 
     private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

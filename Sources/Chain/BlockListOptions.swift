@@ -34,4 +34,6 @@ public struct ListStatus: Hashable, Sendable {
     public let finalHeight: Int
     /// The lowest damaged heights, at most 100, ascending.
     public let damagedHeights: [Int]
+    /// The last repairs, at most 10, newest first.
+    public let repairs: [Repair]
 }

@@ -156,8 +156,6 @@ public enum ReceptionError: Error, Hashable, Sendable, CustomStringConvertible {
     case listMoved
     /// Our list is as good.
     case oursIsAsGood
-    /// As many branches are being received as may.
-    case tooManyBranches
     /// Our head is damaged, and they would follow it.
     case damagedHead(height: Int)
     /// The disk has no room.
@@ -176,7 +174,6 @@ public enum ReceptionError: Error, Hashable, Sendable, CustomStringConvertible {
         case .conflict(let height): "it would replace block \(height), which is settled"
         case .listMoved: "the list changed meanwhile"
         case .oursIsAsGood: "our list is as good"
-        case .tooManyBranches: "too many lists are being received"
         case .damagedHead(let height): "block \(height) is damaged"
         case .diskFull: "the disk is full"
         case .unavailable(let error): "the database does not work at the moment (\(error))"

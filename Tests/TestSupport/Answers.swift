@@ -52,9 +52,18 @@ public struct StatusAnswer: Decodable, Sendable {
     public let headHash: String
     public let validatedHeight: Int?
     public let damaged: [Int]
+    public let repairs: [Repair]
+
+    /// A damaged block that was replaced.
+    public struct Repair: Decodable, Hashable, Sendable {
+        public let time: Int64
+        public let height: Int
+        public let fault: String
+        public let source: String
+    }
 
     enum CodingKeys: String, CodingKey {
-        case health, version, height, damaged
+        case health, version, height, damaged, repairs
         case nodeID = "node_id"
         case headHash = "head_hash"
         case validatedHeight = "validated_height"

@@ -80,6 +80,15 @@ public struct RawDatabase {
         }
     }
 
+    /// The first column of what a query answers.
+    public func integers(_ sql: String) throws -> [Int64] {
+        try open { database in
+            var numbers: [Int64] = []
+            try step(database, sql) { numbers.append(sqlite3_column_int64($0, 0)) }
+            return numbers
+        }
+    }
+
     /// Runs any statement.
     public func execute(_ sql: String) throws {
         try open { database in

@@ -88,8 +88,10 @@ extension StoreWriter {
     private func stageNew(
         _ runs: [BlockRun], after previous: Head, now: Int64, on connection: Connection
     ) throws(SQLiteError) -> Ending<Result<Received, ReceptionError>> {
-        guard try StagedStatements.all(on: connection).count < StagedBranch.branchesMax else {
-            return .rollBack(.failure(.tooManyBranches))
+        // What broke off and was not gone on with must not be in the way of what comes now.
+        let others = try StagedStatements.all(on: connection)
+        if others.count >= StagedBranch.branchesMax, let idle = others.min(by: { $0.progressed < $1.progressed }) {
+            try drop(idle, on: connection)
         }
         let staged = StagedBranch(
             branch: try StagedStatements.newBranch(on: connection), first: previous.height + 1,
@@ -155,12 +157,14 @@ extension StoreWriter {
 
     /// The branches that are being received, after those that do not follow the list any more, or did not get on, were
     /// dropped.
-    func stagedBranches(progressedSince time: Int64) throws(WriteError) -> [StagedBranch] {
+    ///
+    /// - Parameter times: when they may have got on last.
+    func stagedBranches(progressedIn times: ClosedRange<Int64>) throws(WriteError) -> [StagedBranch] {
         try write { connection throws(SQLiteError) -> Ending<[StagedBranch]> in
             var kept: [StagedBranch] = []
             for staged in try StagedStatements.all(on: connection) {
                 let follows = try Lineage.list.storedHash(at: staged.first - 1, on: connection) == staged.previousHash
-                if follows && staged.progressed >= time {
+                if follows && times.contains(staged.progressed) {
                     kept.append(staged)
                 } else {
                     try drop(staged, on: connection)
@@ -224,7 +228,7 @@ extension StoreWriter {
 }
 
 extension StagedBranch {
-    /// Branches that may be staged at a time.
+    /// Branches that may be staged at a time; another one takes the place of the one that got on least lately.
     static let branchesMax = 8
 }
 

@@ -19,11 +19,24 @@ enum LeftoverStatements {
         try connection.with(
             "SELECT branch, first, end, previous_hash, replaced FROM leftovers ORDER BY replaced, branch, first LIMIT 1"
         ) { statement throws(SQLiteError) in
-            guard try statement.step() else { return nil }
-            let first = statement.integer(1)
-            return LeftoverRange(
-                branch: statement.integer(0), heights: first..<max(first, statement.integer(2)),
-                previousHash: try statement.hash(3), replaced: statement.isNull(4) ? nil : Int64(statement.integer(4)))
+            try statement.step() ? range(statement) : nil
+        }
+    }
+
+    private static func range(_ statement: Statement) throws(SQLiteError) -> LeftoverRange {
+        let first = statement.integer(1)
+        return LeftoverRange(
+            branch: statement.integer(0), heights: first..<max(first, statement.integer(2)),
+            previousHash: try statement.hash(3), replaced: statement.isNull(4) ? nil : Int64(statement.integer(4)))
+    }
+
+    /// The ranges of blocks that were replaced.
+    static func all(on connection: Connection) throws(SQLiteError) -> [LeftoverRange] {
+        try connection.with("SELECT branch, first, end, previous_hash, replaced FROM leftovers") {
+            statement throws(SQLiteError) in
+            var ranges: [LeftoverRange] = []
+            while try statement.step() { ranges.append(try range(statement)) }
+            return ranges
         }
     }
 

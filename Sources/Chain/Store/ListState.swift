@@ -28,13 +28,27 @@ final class ListState: Sendable {
     private struct Values {
         var head: Head
         var openedEndHeight = 1
-        var validatedHeight: Int?
+        /// Blocks up to this height were checked since the list was opened: they are good, or known to be damaged.
+        var checkedHeight: Int?
         var damaged: Set<Int> = []
+        /// The last repairs, newest first.
+        var repairs: [Repair] = []
+        /// When the structure of the whole file was found good.
+        var structureCheckedTime = Int64.min / 2
+        /// How often another file took the place of the database's.
+        var files = 0
+        var isRebuilding = false
         var settledHeight = 0
         var finalHeight = 0
         /// How often blocks were replaced, and from which heights on, for the last times.
         var replacements = 0
         var replacedFrom: [Int] = []
+
+        mutating func noteReplacement(from height: Int) {
+            replacements += 1
+            replacedFrom.append(height)
+            if replacedFrom.count > ListState.replacementsMax { replacedFrom.removeFirst() }
+        }
     }
 
     /// Replacements whose heights are remembered.
@@ -53,7 +67,14 @@ final class ListState: Sendable {
     /// The height after the last block that was there when the list was opened.
     var openedEndHeight: Int { values.withLock { $0.openedEndHeight } }
 
-    var validatedHeight: Int? { values.withLock { $0.validatedHeight } }
+    /// Blocks up to this height were found good since the list was opened; `nil` before the first one was.
+    var validatedHeight: Int? {
+        values.withLock { values in
+            guard let checked = values.checkedHeight else { return nil }
+            guard let damaged = values.damaged.min(), damaged <= checked else { return checked }
+            return damaged > 0 ? damaged - 1 : nil
+        }
+    }
 
     /// The damaged heights, ascending.
     var damagedHeights: [Int] { values.withLock { $0.damaged }.sorted() }
@@ -61,7 +82,7 @@ final class ListState: Sendable {
     /// A new head, whose block was made by this process, or checked when it came: it counts as validated where everything before it was.
     func advance(to head: Head) {
         values.withLock { values in
-            if values.validatedHeight == values.head.height { values.validatedHeight = head.height }
+            if values.checkedHeight == values.head.height { values.checkedHeight = head.height }
             values.head = head
         }
     }
@@ -88,12 +109,10 @@ final class ListState: Sendable {
     func replaced(from height: Int, with head: Head) {
         values.withLock { values in
             values.damaged = values.damaged.filter { $0 < height }
-            let validated = values.validatedHeight ?? -1
-            if validated >= height - 1 { values.validatedHeight = head.height }
+            let checked = values.checkedHeight ?? -1
+            if checked >= height - 1 { values.checkedHeight = head.height }
             values.head = head
-            values.replacements += 1
-            values.replacedFrom.append(height)
-            if values.replacedFrom.count > ListState.replacementsMax { values.replacedFrom.removeFirst() }
+            values.noteReplacement(from: height)
         }
     }
 
@@ -112,19 +131,15 @@ final class ListState: Sendable {
     /// Blocks up to `height` were validated; below 0, none.
     func validated(upTo height: Int) {
         guard height >= 0 else { return }
-        values.withLock { $0.validatedHeight = max($0.validatedHeight ?? 0, height) }
+        values.withLock { $0.checkedHeight = max($0.checkedHeight ?? 0, height) }
     }
 
     /// Every block up to `height` was validated, and `damaged` are those that are not good.
     func validatedAll(upTo height: Int, damaged: [Int]) {
         values.withLock { values in
             values.damaged = values.damaged.filter { $0 > height }.union(damaged.prefix(ListState.damagedMax))
-            if let first = values.damaged.min() {
-                values.validatedHeight = first > 0 ? first - 1 : nil
-            } else {
-                // What follows was appended by this process.
-                values.validatedHeight = values.head.height
-            }
+            // What follows was appended by this process.
+            values.checkedHeight = values.head.height
         }
     }
 
@@ -133,9 +148,68 @@ final class ListState: Sendable {
         values.withLock { values in
             guard values.damaged.count < ListState.damagedMax else { return }
             values.damaged.insert(height)
-            if let validated = values.validatedHeight, validated >= height {
-                values.validatedHeight = height > 0 ? height - 1 : nil
-            }
         }
     }
+
+    // MARK: Scrub and repair
+
+    /// The last repairs, newest first.
+    var repairs: [Repair] { values.withLock { $0.repairs } }
+
+    /// Blocks were checked again, and `damaged` are those that are not good.
+    ///
+    /// - Parameter replacements: how often blocks had been replaced before they were read.
+    /// - Returns: false if blocks were replaced since, so that nothing is known.
+    func scrubbed(_ heights: Range<Int>, damaged: [Int], replacements: Int) -> Bool {
+        values.withLock { values in
+            guard values.replacements == replacements else { return false }
+            values.damaged = values.damaged.filter { !heights.contains($0) }
+            values.damaged.formUnion(damaged.prefix(ListState.damagedMax - values.damaged.count))
+            return true
+        }
+    }
+
+    /// Damaged blocks were replaced by good ones. Whoever is reading the list looks at them again.
+    func repaired(_ repairs: [Repair]) {
+        values.withLock { values in
+            if let lowest = repairs.map(\.height).min() { values.noteReplacement(from: lowest) }
+            values.damaged.subtract(repairs.map(\.height))
+            values.repairs = Array((repairs.reversed() + values.repairs).prefix(ListState.repairsMax))
+        }
+    }
+
+    /// The repairs that the database has, newest first.
+    func opened(withRepairs repairs: [Repair]) {
+        values.withLock { $0.repairs = repairs }
+    }
+
+    /// When the structure of the whole file was found good last, in whole seconds since the Unix epoch.
+    var structureCheckedTime: Int64 { values.withLock { $0.structureCheckedTime } }
+
+    func structureChecked(at time: Int64) { values.withLock { $0.structureCheckedTime = time } }
+
+    /// How often another file took the place of the database's: who has an older one open has to open it again.
+    var files: Int { values.withLock { $0.files } }
+
+    /// Another file took the place of the database's. What is known of the blocks is to be found out again.
+    func fileReplaced() {
+        values.withLock { values in
+            values.files += 1
+            values.damaged = []
+            values.noteReplacement(from: 0)
+        }
+    }
+
+    /// - Returns: false if the file is being rebuilt already.
+    func beginRebuilding() -> Bool {
+        values.withLock { values in
+            defer { values.isRebuilding = true }
+            return !values.isRebuilding
+        }
+    }
+
+    func endRebuilding() { values.withLock { $0.isRebuilding = false } }
+
+    /// Repairs that are remembered here.
+    static let repairsMax = 10
 }

@@ -120,6 +120,17 @@ enum RunStatements {
         }
     }
 
+    /// The height of the first run of a branch that begins above `height`; `nil` if there is none.
+    static func startOfRun(above height: Int, branch: Int, on connection: Connection) throws(SQLiteError) -> Int? {
+        try connection.with("SELECT min(position) FROM runs WHERE position BETWEEN ?1 AND ?2") {
+            statement throws(SQLiteError) in
+            try statement.bind(RunKey.position(branch: branch, height: height + 1), at: 1)
+            try statement.bind(RunKey.position(branch: branch, height: RunKey.heightsMax - 1), at: 2)
+            guard try statement.step(), !statement.isNull(0) else { return nil }
+            return RunKey.height(of: statement.integer(0))
+        }
+    }
+
     /// Whether a branch has any run.
     static func isInUse(branch: Int, on connection: Connection) throws(SQLiteError) -> Bool {
         try connection.with(
@@ -177,7 +188,7 @@ enum RunStatements {
     }
 
     /// The height of the last run of a segment that begins at `height` or below, else that of the segment or `height`.
-    private static func startOfRun(
+    static func startOfRun(
         atOrBelow height: Int, in segment: Segment, on connection: Connection
     ) throws(SQLiteError) -> Int {
         guard height > segment.first else { return segment.first }

@@ -10,6 +10,11 @@ enum StoreFile {
     /// The version of the tables, at offset 60.
     static let formatVersion = 2
 
+    /// The tables beside that of runs, which a scrub walks block by block.
+    static let smallTables = [
+        "segments", "staged", "leftovers", "origins", "orphans", "idempotency", "properties", "repairs",
+    ]
+
     private static let schema = """
         PRAGMA application_id = \(applicationID);
         CREATE TABLE runs(
@@ -75,6 +80,13 @@ enum StoreFile {
             name TEXT PRIMARY KEY,
             value ANY NOT NULL
         ) STRICT, WITHOUT ROWID;
+        CREATE TABLE repairs(
+            id INTEGER PRIMARY KEY,
+            time INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            fault TEXT NOT NULL,
+            source TEXT NOT NULL
+        ) STRICT;
         """
 
     /// Turns a database of an earlier version into one of this, in one transaction.
@@ -215,6 +227,21 @@ enum StoreFile {
         guard fsync(descriptor) == 0 else {
             throw OpenError(path: path, reason: .fileSystem(operation: "syncing \(folder)", code: errno))
         }
+    }
+
+    /// Puts a closed database in the place of another that nobody writes, and keeps that one under another name. There is a
+    /// database at `path` at every moment. The caller holds the lock.
+    static func replace(_ path: String, by newPath: String, keeping keptPath: String) throws(OpenError) {
+        guard link(path, keptPath) == 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "keeping it as \(keptPath)", code: errno))
+        }
+        // They are empty. Readers of the old file may have them open, and must not share them with the new one.
+        for name in [path + "-wal", path + "-shm"] {
+            guard unlink(name) == 0 || errno == ENOENT else {
+                throw OpenError(path: path, reason: .fileSystem(operation: "removing \(name)", code: errno))
+            }
+        }
+        try move(newPath, to: path)
     }
 
     /// Removes a database file that was never put into place, with what SQLite keeps beside it.

@@ -14,6 +14,8 @@ struct PieceReport: Sendable {
     let origins: [IdentityAt]
     /// The prefixes of the stored hashes, 0 for a block that cannot be read; empty unless they were asked for.
     let prefixes: [UInt64]
+    /// The bytes of the runs that were read.
+    let sizeBytes: Int
 }
 
 /// An identity, and the height of the block that has it.
@@ -24,11 +26,12 @@ struct IdentityAt: Sendable {
 
 /// Goes through the rows of a piece. See `StoreReader.check`.
 struct PieceCheck {
-    /// Faults that are kept of one piece.
-    static let faultsMax = 1_000
+    /// Faults that are kept of one piece: all of a piece of a validation, or of a scrub.
+    static let faultsMax = 8_192
     /// Bytes after which a piece ends early, so that no read transaction lasts long.
     static let sizeBytesMax = 32 * 1024 * 1024
 
+    private let sizeBytesMax: Int
     private let first: Int
     private let end: Int
     private let keepsPrefixes: Bool
@@ -40,20 +43,23 @@ struct PieceCheck {
     private var sizeBytes = 0
     private var isBegun = false
 
-    private init(first: Int, end: Int, keepsPrefixes: Bool) {
+    private init(first: Int, end: Int, keepsPrefixes: Bool, sizeBytesMax: Int) {
+        self.sizeBytesMax = sizeBytesMax
         self.first = first
         self.end = end
         self.keepsPrefixes = keepsPrefixes
-        checker = BlockChecker(height: first, previous: nil)
+        checker = BlockChecker(height: max(0, first - 1), previous: nil)
     }
 
     /// Checks the blocks from `first` to before `end`, or to where `sizeBytesMax` is reached.
     static func run(
-        from first: Int, below end: Int, keepsPrefixes: Bool, on connection: Connection
+        from first: Int, below end: Int, keepsPrefixes: Bool, sizeBytesMax: Int = PieceCheck.sizeBytesMax,
+        on connection: Connection
     ) throws(SQLiteError) -> PieceReport {
-        var check = PieceCheck(first: first, end: end, keepsPrefixes: keepsPrefixes)
-        // From the block before, whose hash and timestamp the first block has to follow.
-        var next: Int? = max(0, first - 1)
+        var check = PieceCheck(first: first, end: end, keepsPrefixes: keepsPrefixes, sizeBytesMax: sizeBytesMax)
+        // From two blocks before: the first block has to follow the one before, and if that one's stored hash is damaged,
+        // what its parts give.
+        var next: Int? = max(0, first - 2)
         while let start = next, start < end {
             do throws(SQLiteError) {
                 try RunStatements.forEachRun(from: start, below: end, on: connection) {
@@ -73,12 +79,15 @@ struct PieceCheck {
     }
 
     private func nextRun(on connection: Connection) throws(SQLiteError) -> Int? {
-        do throws(SQLiteError) {
-            return try RunStatements.firstRun(from: isBegun ? checker.height + 1 : first, on: connection)
-        } catch {
-            guard error.isDamage else { throw error }
-            return nil
+        // Where the way to the next run is lost with a page, that to a later one may not be.
+        for height in stride(from: checker.height + (isBegun ? 1 : 0), to: end, by: RunLimits.blocksMax) {
+            do throws(SQLiteError) {
+                return try RunStatements.firstRun(from: height, on: connection)
+            } catch {
+                guard error.isDamage else { throw error }
+            }
         }
+        return nil
     }
 
     private mutating func take(_ row: RunRow) {
@@ -102,21 +111,11 @@ struct PieceCheck {
         take(view, from: row.height)
     }
 
-    /// Takes what the first block has to follow from the run that holds the block before.
+    /// Takes the hash that the block before the first one has to follow.
     private mutating func begin(_ view: RunView, from height: Int) {
-        let before = first - 1 - height
-        guard first > 0, before >= 0, before < view.count else { return }
-        previousHash = view.hash(before)
-        checker = BlockChecker(
-            height: first, previous: .init(hash: view.hash(before), timestamp: view.timestamp(before)))
-        // If the block before is damaged, the first one may have to follow what that block's parts give.
-        if before > 0, let block = view.block(before) {
-            var earlier = BlockChecker(
-                height: first - 1,
-                previous: .init(hash: view.hash(before - 1), timestamp: view.timestamp(before - 1)))
-            _ = earlier.check(block)
-            checker = earlier
-        }
+        let before = first - 2 - height
+        guard first > 1, before >= 0, before < view.count else { return }
+        checker.previous = .init(hash: view.hash(before), timestamp: view.timestamp(before))
     }
 
     private mutating func take(_ view: RunView, from height: Int) {
@@ -125,19 +124,23 @@ struct PieceCheck {
         var originsBefore = view.origins(before: firstIndex)
         let endIndex = min(view.count, end - height)
         for index in firstIndex..<max(firstIndex, endIndex) {
+            let place = height + index
+            if place == first - 1 { previousHash = view.hash(index) }
             guard let block = view.block(index, originsBefore: originsBefore) else {
-                missing(upTo: height + index + 1, expected: "a block within its run", found: "one beyond it")
+                missing(upTo: place + 1, expected: "a block within its run", found: "one beyond it")
+                // Its hash stands in a column of its own, so the next block need not be given up with it.
+                checker.previous = .init(hash: view.hash(index))
+                originsBefore = view.origins(before: index + 1)
                 continue
             }
-            if let origin = block.origin {
-                originsBefore += 1
-                origins.append(IdentityAt(identity: origin.hash, height: height + index))
-            }
-            if keepsPrefixes { prefixes.append(block.hash.prefix) }
+            if block.origin != nil { originsBefore += 1 }
             let fault = checker.check(block).fault
+            guard place >= first else { continue }
+            if let origin = block.origin { origins.append(IdentityAt(identity: origin.hash, height: place)) }
+            if keepsPrefixes { prefixes.append(block.hash.prefix) }
             if let fault, faults.count < PieceCheck.faultsMax { faults.append(fault) }
             if fault == nil, index == view.count - 1, !view.isWhole {
-                note(.structure, at: height + index, expected: "the end of the run", found: "more bytes")
+                note(.structure, at: place, expected: "the end of the run", found: "more bytes")
             }
         }
     }
@@ -147,7 +150,7 @@ struct PieceCheck {
         while checker.height < min(height, end) {
             note(
                 .structure, at: checker.height, expected: expected ?? "a run at height \(checker.height)", found: found)
-            if keepsPrefixes { prefixes.append(0) }
+            if keepsPrefixes, checker.height >= first { prefixes.append(0) }
             checker.skip()
         }
     }
@@ -158,9 +161,9 @@ struct PieceCheck {
     }
 
     private consuming func report() -> PieceReport {
-        if sizeBytes < PieceCheck.sizeBytesMax { missing(upTo: end, found: "no run") }
+        if sizeBytes < sizeBytesMax { missing(upTo: end, found: "no run") }
         return PieceReport(
             first: first, end: checker.height, previousHash: previousHash, lastHash: checker.previous?.hash,
-            faults: faults.sorted { $0.height < $1.height }, origins: origins, prefixes: prefixes)
+            faults: faults.sorted { $0.height < $1.height }, origins: origins, prefixes: prefixes, sizeBytes: sizeBytes)
     }
 }

@@ -33,6 +33,7 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.bodyTimeoutSeconds) var bodyTimeoutSeconds: Int?
     @Option(Settings.idleTimeoutSeconds) var idleTimeoutSeconds: Int?
     @Option(Settings.shutdownTimeoutSeconds) var shutdownTimeoutSeconds: Int?
+    @Option(Settings.scrubMegabytesPerSecond) var scrubMegabytesPerSecond: Int?
     @Option(Settings.readers) var readers: Int?
     @Option(Settings.hashesMax) var hashesMax: Int?
 
@@ -64,6 +65,8 @@ struct Serve: AsyncParsableCommand {
         replicaSettings.membersMax = try source.value(Settings.membersMax, flag: membersMax)
         replicaSettings.orphanSeconds = Double(try source.value(Settings.orphanSeconds, flag: orphanSeconds))
         replicaSettings.settledAgeSeconds = Int64(try source.value(Settings.settledSeconds, flag: settledSeconds))
+        replicaSettings.atRest.scrubBytesPerSecond =
+            try source.value(Settings.scrubMegabytesPerSecond, flag: scrubMegabytesPerSecond) << 20
         let host = try source.value(Settings.host, flag: host)
         let port = try source.value(Settings.port, flag: port)
         return Node(

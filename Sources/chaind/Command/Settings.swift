@@ -29,6 +29,9 @@ enum Settings {
     static let settledSeconds = Setting<Int>(
         "settled-seconds", default: 86_400, in: 60...31_536_000,
         help: "How old a block must be before it is settled, in seconds.")
+    static let scrubMegabytesPerSecond = Setting<Int>(
+        "scrub-megabytes-per-second", default: 8, in: 0...10_000,
+        help: "How much of the database is checked in the background; 0 checks nothing after the start.")
     static let logLevel = Setting<LogLevel>(
         "log-level", default: LogLevel(.warning), help: "What is logged to standard error.")
 

@@ -62,7 +62,17 @@ extension Response {
         content.writeString(",\"height\":\(status.height),\"head_hash\":")
         content.writeJSON(status.headHash)
         content.writeString(",\"validated_height\":\(status.validatedHeight.map(String.init) ?? "null")")
-        content.writeString(",\"damaged\":[\(status.damagedHeights.map(String.init).joined(separator: ","))]}")
+        content.writeString(
+            ",\"damaged\":[\(status.damagedHeights.map(String.init).joined(separator: ","))],\"repairs\":[")
+        for (index, repair) in status.repairs.enumerated() {
+            content.writeString(
+                "\(index > 0 ? "," : ""){\"time\":\(repair.time),\"height\":\(repair.height),\"fault\":")
+            content.writeJSON(repair.fault)
+            content.writeStaticString(",\"source\":")
+            content.writeJSON(repair.source)
+            content.writeStaticString("}")
+        }
+        content.writeStaticString("]}")
         return .json(content)
     }
 

@@ -32,7 +32,7 @@ struct AppendRoutes: Sendable {
         replica.listChanged()
         var members: Int?
         if let copies, let last = blocks.last {
-            members = try await replica.waitForCopies(
+            members = await replica.waitForCopies(
                 of: last, count: copies, timeoutSeconds: Double(timeoutSeconds))
         }
         return .blocks(blocks, members: members, holding: memory)

@@ -27,21 +27,27 @@ extension Replica {
     /// Waits until a block that was appended here is known to be in the lists of so many nodes.
     ///
     /// - Parameter block: as it was answered; it is looked for wherever it stands by now.
-    /// - Returns: in how many lists it is, ours counted: fewer than asked for when the time is over.
-    func waitForCopies(of block: Block, count: Int, timeoutSeconds: Double) async throws -> Int {
+    /// - Returns: in how many lists it is, ours counted: fewer than asked for when the time is over, or when that cannot be
+    ///   found out. It never throws: the block is appended, and nothing else may be answered.
+    func waitForCopies(of block: Block, count: Int, timeoutSeconds: Double) async -> Int {
         let deadline = nowSeconds() + timeoutSeconds
         while true {
-            let found = try await copies(of: block)
+            let found = await copies(of: block)
             let rest = deadline - nowSeconds()
-            if found >= count || rest <= 0 { return found }
+            if found >= count || rest <= 0 || Task.isCancelled { return found }
             await nextSync(withinSeconds: rest)
-            try Task.checkCancellation()
         }
     }
 
-    private func copies(of block: Block) async throws -> Int {
-        let identityHeight = block.origin?.height ?? block.height
-        guard let height = try await list.height(ofIdentity: block.identity, height: identityHeight) else { return 0 }
+    private func copies(of block: Block) async -> Int {
+        let height: Int?
+        do throws(ReadError) {
+            height = try await list.height(ofIdentity: block.identity, height: block.origin?.height ?? block.height)
+        } catch {
+            logger.error("copies of a block cannot be counted", metadata: ["reason": "\(error)"])
+            return 1
+        }
+        guard let height else { return 0 }
         noteReplacements()
         return 1 + group.commonPoints.count { $0.map { $0.height >= height } ?? false }
     }
@@ -50,9 +56,12 @@ extension Replica {
         lastWaiter += 1
         let waiter = lastWaiter
         let timer = Task { [weak self] in
-            // Cancelled when a sync ends first.
-            guard (try? await Task.sleep(for: .seconds(seconds))) != nil else { return }
-            await self?.endWait(waiter)
+            do {
+                try await Task.sleep(for: .seconds(seconds))
+                await self?.endWait(waiter)
+            } catch {
+                // A sync ended first.
+            }
         }
         await withCheckedContinuation { syncWaiters[waiter] = $0 }
         timer.cancel()
@@ -107,7 +116,7 @@ extension Replica {
             case .conflict: throw HTTPFailure(.conflict, error.description)
             case .diskFull:
                 throw HTTPFailure(.init(code: 507, reasonPhrase: "Insufficient Storage"), error.description)
-            case .listMoved, .tooManyBranches, .damagedHead, .unavailable, .closed:
+            case .listMoved, .damagedHead, .unavailable, .closed:
                 throw HTTPFailure(.serviceUnavailable, error.description)
             }
         }

@@ -15,6 +15,8 @@ struct ReplicaSettings: Sendable {
     var orphanSeconds = 30.0
     /// How old a block must be to be settled, in seconds.
     var settledAgeSeconds: Int64 = 86_400
+    /// How fast and how often what is at rest is checked.
+    var atRest = AtRestPace()
 }
 
 /// A node's part in its group.
@@ -29,6 +31,7 @@ actor Replica {
 
     var group: GroupState
     var clock: GroupClock
+    var atRest: AtRest
     /// Nodes that are to be joined once they answer and their list may be united with ours.
     var candidates: Set<MemberAddress> = []
     /// Those of them that are being asked now.
@@ -76,6 +79,7 @@ actor Replica {
             ownAddress: ownAddress, nodeID: nodeID, membership: membership, isTold: isTold, pace: settings.pace,
             generator: generator)
         clock = GroupClock(ownNodeID: nodeID)
+        atRest = AtRest(pace: settings.atRest, nowSeconds: nowSeconds())
         upkeepDueSeconds = nowSeconds()
         try await keepMembership()
     }
@@ -91,6 +95,12 @@ actor Replica {
         case join(MemberAddress)
         /// To look after the list: orphans, settled blocks, a tail that does not count.
         case upkeep
+        /// To check the next piece of what is at rest.
+        case scrub
+        /// To check the structure of the small tables.
+        case tables
+        /// To repair what is damaged.
+        case repair
     }
 
     /// What is due now. Each piece counts as under way until `perform` returns.
@@ -104,13 +114,19 @@ actor Replica {
             work += candidates.subtracting(joining).sorted().map(Work.join)
             joining.formUnion(candidates)
         }
+        if atRest.beginsScrub(nowSeconds: now) { work.append(.scrub) }
+        if atRest.beginsTables(nowSeconds: now) { work.append(.tables) }
+        if atRest.beginsRepair(isDamaged: isDamaged, nowSeconds: now) { work.append(.repair) }
         return work
     }
 
     /// When something is due next, in monotonic seconds.
     var nextDueSeconds: Double {
-        hasAppended.load(ordering: .acquiring) ? -.infinity : min(group.nextDueSeconds, upkeepDueSeconds)
+        if hasAppended.load(ordering: .acquiring) { return -.infinity }
+        return min(group.nextDueSeconds, upkeepDueSeconds, atRest.nextDueSeconds(isDamaged: isDamaged))
     }
+
+    private var isDamaged: Bool { !list.status.damagedHeights.isEmpty }
 
     /// Does a piece of work.
     func perform(_ work: Work) async {
@@ -123,6 +139,9 @@ actor Replica {
         case .upkeep:
             await upkeep()
             upkeepDueSeconds = nowSeconds() + settings.pace.syncSeconds
+        case .scrub: await scrub()
+        case .tables: await checkTables()
+        case .repair: await repair()
         }
         onChange()
     }
@@ -217,6 +236,7 @@ actor Replica {
     }
 
     private func exchange(with address: MemberAddress) async throws(ExchangeError) -> ExchangeReport {
+        if list.status.headHash == .zero { await repairHead(from: address) }
         let exchange = Exchange(
             list: list, transport: transport, address: address, latestTimestamp: time.latestTimestamp,
             mayTransfer: { await self.mayTransfer(with: address) })
@@ -325,7 +345,9 @@ actor Replica {
             case .removed(let address, let reason):
                 logger.warning("a member is off the list", metadata: ["member": "\(address)", "reason": "\(reason)"])
             case .stopped(let address): logger.notice("a member stops", metadata: ["member": "\(address)"])
-            case .returned(let address): logger.notice("a member is back", metadata: ["member": "\(address)"])
+            case .returned(let address):
+                logger.notice("a member is back", metadata: ["member": "\(address)"])
+                atRest.memberCame(nowSeconds: nowSeconds())
             case .isSelf(let address):
                 logger.warning("an address leads to this node itself", metadata: ["address": "\(address)"])
             case .sharedNode(let first, let second):

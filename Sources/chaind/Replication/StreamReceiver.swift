@@ -109,7 +109,7 @@ struct StreamReceiver: Sendable {
         case .conflict(let height): .conflict(height: height)
         case .oursIsAsGood: .ours
         case .listMoved: .unknown
-        case .tooManyBranches, .damagedHead, .diskFull, .unavailable, .closed: .broken(error.description)
+        case .damagedHead, .diskFull, .unavailable, .closed: .broken(error.description)
         }
     }
 }

@@ -142,7 +142,7 @@ struct ForkTests {
             let writer = try lists[1].list.writer
             var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
             _ = try await reception.take(try await lists[0].runs(from: 1), latestTimestamp: .max)
-            let branch = try #require(try await writer.stagedBranches(progressedSince: 0).first).branch
+            let branch = try #require(try await writer.stagedBranches(progressedIn: 0 ... .max).first).branch
 
             let first = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
             guard case .unfinished(let firstGoesOn) = try await writer.step(first, now: 1_700_000_000) else {
@@ -168,13 +168,13 @@ struct ForkTests {
             try await lists[0].appendTexts(6_000, "a")
             // Has the last one of them at a height that the first adoption has looked at by then.
             let last = try #require(kept.last)
-            try await lists[2].list.append(
+            _ = try await lists[2].list.append(
                 AppendRequest(drafts: [Draft(data: last.data, origin: Origin(of: last))]))
             try await lists[2].appendTexts(2_499, "c")
             let writer = try lists[1].list.writer
             var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
             _ = try await reception.take(try await lists[0].runs(from: 1), latestTimestamp: .max)
-            let branch = try #require(try await writer.stagedBranches(progressedSince: 0).first).branch
+            let branch = try #require(try await writer.stagedBranches(progressedIn: 0 ... .max).first).branch
             var adoption = try await writer.beginAdoption(branch, terms: AdoptionTerms()).get()
             guard case .unfinished(let next) = try await writer.step(adoption, now: 1_700_000_000) else {
                 Issue.record("it was done at once")

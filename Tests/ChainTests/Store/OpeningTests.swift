@@ -67,6 +67,7 @@ import Testing
             try RawDatabase(path: path).execute(
                 """
                 DROP TABLE segments; DROP TABLE staged; DROP TABLE leftovers; DROP TABLE orphans; DROP TABLE properties;
+                DROP TABLE repairs;
                 ALTER TABLE runs DROP COLUMN acknowledged;
                 ALTER TABLE idempotency ADD COLUMN blocks INTEGER NOT NULL DEFAULT 2;
                 ALTER TABLE idempotency DROP COLUMN identities;

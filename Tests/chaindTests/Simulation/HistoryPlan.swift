@@ -21,7 +21,8 @@ enum Happening: CaseIterable {
         case .burst: 2
         case .part, .partOneWay: 4
         case .join: 5
-        case .crash, .crashAtCommit: 3
+        case .crash: 3
+        case .crashAtCommit: 6
         case .stop: 1.5
         case .clockJump, .clockRight: 1.5
         case .backup: 2

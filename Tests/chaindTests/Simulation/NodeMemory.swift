@@ -14,8 +14,8 @@ struct NodeMemory {
 
     /// The list after the last step.
     var entries = [Entry(hash: Block.genesis.hash, identity: Block.genesis.identity)]
-    /// Every identity that ever was in the list.
-    var identities: Set<Hash> = []
+    /// Every block that ever was in the list, by its hash, and what it stands for.
+    var identities: [Hash: Hash] = [:]
     var settledHeight = 0
     /// Changes when the disk is another one, or an earlier one: what was answered with it before is forgotten.
     var era = 0
@@ -61,7 +61,7 @@ extension Simulation {
         for try await slice in list.slices(from: common + 1) {
             for block in slice.blocks {
                 node.memory.entries.append(NodeMemory.Entry(hash: block.hash, identity: block.identity))
-                node.memory.identities.insert(block.identity)
+                node.memory.identities[block.hash] = block.identity
             }
         }
         trace("node \(node.number) has height \(node.memory.entries.count - 1), \(list.status.headHash.hex.prefix(8))")

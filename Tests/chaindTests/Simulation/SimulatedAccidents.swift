@@ -24,7 +24,7 @@ extension Simulation {
         case .part, .partOneWay: part(isOneWay: happening == .partOneWay)
         case .join: for node in nodes { node.unreachable = [] }
         case .crash: await crash(node)
-        case .crashAtCommit: node.process?.crashPoint.arm(afterCommits: number(0...12))
+        case .crashAtCommit: node.process?.crashPoint.arm(afterCommits: number(0...8))
         case .stop: await stop(node)
         case .clockJump: jump(node)
         case .clockRight: for node in nodes { setClock(of: node, offsetSeconds: 0) }
@@ -63,7 +63,8 @@ extension Simulation {
 
     func setClock(of node: SimulatedNode, offsetSeconds: Int64) {
         if nodes.contains(where: { abs($0.wallClock.offsetSeconds) > 12 * 3_600 }) {
-            ledger.keysForgottenSeconds = clock.nowSeconds
+            // A node looks at its clock every few seconds.
+            ledger.keysForgottenSeconds = clock.nowSeconds + 10
         }
         trace("the clock of node \(node.number) is off by \(offsetSeconds) s")
         node.wallClock.set(offsetSeconds: offsetSeconds)

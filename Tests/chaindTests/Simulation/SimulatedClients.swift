@@ -85,7 +85,7 @@ extension Simulation {
         await step(process) { [self] in
             do throws(AppendError) {
                 let blocks = try await process.list.append(request)
-                await process.replica.listChanged()
+                process.replica.listChanged()
                 await answered(request, .success(blocks), by: process, keyed: keyed)
             } catch {
                 await answered(request, .failure(error), by: process, keyed: keyed)

@@ -104,6 +104,7 @@ extension Simulation {
             check(list)
             let lost = missing()
             if !lost.isEmpty { violate("\(lost.count) acknowledged blocks are not in the list: \(lost)") }
+            for node in nodes { try await checkOrphans(of: node, list) }
             for index in ledger.keyed.indices where isKept(ledger.keyed[index]) { await check(index, list) }
         } catch {
             violate("a list cannot be read: \(error)")
@@ -132,8 +133,23 @@ extension Simulation {
         guard let running = nodes.first(where: { $0.process != nil }) else { return [] }
         let present = Set(running.memory.entries.map(\.identity))
         var held: Set<Hash> = []
-        for node in nodes where !node.isLost { held.formUnion(node.memory.identities) }
+        for node in nodes where !node.isLost { held.formUnion(node.memory.identities.values) }
         return held.filter { !present.contains($0) && ledger.acknowledged[$0] != nil }.map { $0.hex }.sorted()
+    }
+
+    /// A node says of each block that was replaced in its list where what it stands for is now.
+    private func checkOrphans(of node: SimulatedNode, _ list: [Block]) async throws {
+        guard let process = node.process else { return }
+        let places = Dictionary(list.map { ($0.identity, $0) }) { first, _ in first }
+        let present = Set(node.memory.entries.map(\.hash))
+        let orphans = node.memory.identities.filter { !present.contains($0.key) }
+        for (hash, identity) in orphans.sorted(by: { $0.key.hex < $1.key.hex }) {
+            guard let block = places[identity] else { continue }
+            let state = try await process.list.orphan(hash)?.state
+            if state != .moved(height: block.height, hash: block.hash) {
+                violate("node \(node.number) does not know that \(hash.hex.prefix(8)) is block \(block.height) now")
+            }
+        }
     }
 
     /// A key that is sent again is answered with the blocks where they stand.

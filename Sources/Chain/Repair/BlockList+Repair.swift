@@ -1,0 +1,114 @@
+// What a list offers to whoever looks after it at rest: checking it for ever, and putting right what is damaged.
+
+extension BlockList {
+    // MARK: Scrub
+
+    /// Checks the next piece of what is at rest: the list, then the orphans that are still to be appended again. Damaged
+    /// blocks are in `status` from then on, and what is good again is not.
+    ///
+    /// - Throws: `ReadError` other than damage.
+    public func scrub(from place: ScrubPlace) async throws(ReadError) -> ScrubStep {
+        switch place.part {
+        case .blocks(let first): return try await scrubBlocks(from: first)
+        case .orphans(let id):
+            let found = try await scrubReader.scrubOrphans(after: id)
+            let next = found.lastID.map { ScrubPlace(part: .orphans(after: $0)) }
+            return ScrubStep(next: next ?? .start, sizeBytes: found.sizeBytes, damagedOrphans: found.damaged)
+        }
+    }
+
+    /// Checks the structure of the tables beside that of the runs, which the scrub walks block by block.
+    ///
+    /// - Returns: what is wrong, in a line; `nil` if nothing is.
+    /// - Throws: `ReadError` other than damage.
+    public func tablesFault() async throws(ReadError) -> String? {
+        for table in StoreFile.smallTables {
+            if let fault = try await scrubReader.structureFault(table: table) { return "\(table): \(fault)" }
+        }
+        return nil
+    }
+
+    private func scrubBlocks(from first: Int) async throws(ReadError) -> ScrubStep {
+        let orphans = ScrubPlace(part: .orphans(after: 0))
+        let replacements = state.replacements
+        let end = state.head.height + 1
+        guard first < end else { return ScrubStep(next: orphans, sizeBytes: 0) }
+        let report = try await scrubReader.scrubBlocks(from: first, below: end)
+        let damaged = report.faults.map(\.height)
+        guard state.scrubbed(report.first..<report.end, damaged: damaged, replacements: replacements) else {
+            return ScrubStep(next: ScrubPlace(part: .blocks(from: first)), sizeBytes: report.sizeBytes)
+        }
+        return ScrubStep(
+            next: report.end < end ? ScrubPlace(part: .blocks(from: report.end)) : orphans,
+            sizeBytes: report.sizeBytes, damagedHeights: damaged)
+    }
+
+    // MARK: Repair
+
+    /// The damaged blocks around one that is said to be damaged; `nil` if it is good, which `status` then knows too.
+    ///
+    /// - Throws: `ReadError` other than damage.
+    public func damagedRange(at height: Int) async throws(ReadError) -> DamagedRange? {
+        let replacements = state.replacements
+        let end = state.head.height + 1
+        guard 0..<end ~= height else { return nil }
+        let range = try await scrubReader.damagedRange(at: height, below: end)
+        if range == nil { _ = state.scrubbed(height..<height + 1, damaged: [], replacements: replacements) }
+        return range
+    }
+
+    /// Puts blocks of a member's list in the place of damaged ones, if the blocks around them say that these are what
+    /// stood there; the head, if its stored hash or its parts do.
+    ///
+    /// - Parameters:
+    ///   - candidates: consecutive blocks of the member's list, all that are damaged in a row.
+    ///   - source: the member, for the record.
+    /// - Returns: what was replaced; empty if nothing is damaged there.
+    /// - Throws: `RepairError`; the list is as it was.
+    @discardableResult
+    public func repair(with candidates: [BlockRun], source: String) async throws(RepairError) -> [Repair] {
+        try await repair(by: .member(source, candidates))
+    }
+
+    /// Puts blocks right of which only the stored hash is damaged: their parts give the one that the next block follows.
+    ///
+    /// - Throws: `RepairError`; the list is as it was.
+    @discardableResult
+    public func repairHashes(at heights: Range<Int>) async throws(RepairError) -> [Repair] {
+        try await repair(by: .ownParts(heights))
+    }
+
+    /// Takes what the parts of a damaged head give, as an operator decided.
+    ///
+    /// - Throws: `RepairError`; the list is as it was.
+    @discardableResult
+    public func acceptHead() async throws(RepairError) -> [Repair] {
+        try await repair(by: .acceptedHead)
+    }
+
+    private func repair(by offer: RepairOffer) async throws(RepairError) -> [Repair] {
+        // In a file whose pages are mixed up, writing a row again could free pages of another.
+        try await checkStructure()
+        let result: Result<[Repair], RepairError>
+        do throws(WriteError) {
+            result = try await writer.repair(by: offer, now: nowSeconds)
+        } catch {
+            throw RepairError(error)
+        }
+        return try result.get()
+    }
+
+    /// Reads the whole file, so not again for each of the blocks that are repaired in a minute.
+    private func checkStructure() async throws(RepairError) {
+        let now = nowSeconds
+        guard abs(now - state.structureCheckedTime) >= 60 else { return }
+        let fault: String?
+        do throws(ReadError) {
+            fault = try await scrubReader.structureFault()
+        } catch {
+            throw RepairError(error)
+        }
+        if let fault { throw .structure(fault) }
+        state.structureChecked(at: now)
+    }
+}

@@ -1,0 +1,124 @@
+// What a node does for what is at rest: checks it, fetches from the members what is damaged, and tells.
+
+import Chain
+
+extension Replica {
+    /// How much of a member's list is held to repair blocks in a row.
+    private static let candidatesSizeBytesMax = 64 << 20
+
+    // MARK: Scrub
+
+    func scrub() async {
+        do throws(ReadError) {
+            let step = try await list.scrub(from: atRest.place)
+            let found = atRest.scrubbed(step, nowSeconds: nowSeconds())
+            if !found.heights.isEmpty {
+                logger.error("blocks are damaged", metadata: ["heights": "\(found.heights.prefix(100))"])
+            }
+            if !found.orphans.isEmpty {
+                logger.error("orphans are damaged", metadata: ["hashes": "\(found.orphans.prefix(100))"])
+            }
+        } catch {
+            logger.error("the scrub failed", metadata: ["reason": "\(error)"])
+            atRest.scrubFailed(nowSeconds: nowSeconds())
+        }
+    }
+
+    func checkTables() async {
+        do throws(ReadError) {
+            guard let fault = try await list.tablesFault() else { return }
+            logger.error("the structure of the file is damaged", metadata: ["fault": "\(fault)"])
+        } catch {
+            logger.error("the tables cannot be checked", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    // MARK: Repair
+
+    /// Tries to put right everything that is known to be damaged.
+    func repair() async {
+        var done = 0
+        var hasRepaired = false
+        for height in list.status.damagedHeights where height >= done {
+            do throws(ReadError) {
+                guard let range = try await list.damagedRange(at: height) else { continue }
+                done = range.heights.upperBound
+                if await repair(range, from: repairMembers) > 0 { hasRepaired = true }
+            } catch {
+                logger.error("a damaged block cannot be looked at", metadata: ["reason": "\(error)"])
+            }
+        }
+        atRest.repairEnded(hasRepaired: hasRepaired, nowSeconds: nowSeconds())
+    }
+
+    /// A head that is damaged is asked for before anything else: nothing can follow it, and the list counts only up to
+    /// before it.
+    func repairHead(from address: MemberAddress) async {
+        do throws(ReadError) {
+            guard let range = try await list.damagedRange(at: list.status.height) else { return }
+            _ = await repair(range, from: [address])
+        } catch {
+            logger.error("the damaged head cannot be looked at", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// The members that may have what is damaged here.
+    private var repairMembers: [MemberAddress] {
+        group.records.filter { !$0.value.isRemoved && !$0.value.isSelf }.keys.sorted()
+    }
+
+    /// Puts damaged blocks right, with what the list itself has or with the blocks of one member after the other.
+    ///
+    /// - Returns: how many were put right.
+    private func repair(_ range: DamagedRange, from members: [MemberAddress]) async -> Int {
+        var repaired = 0
+        var reasons: [String] = []
+        do {
+            repaired += told(try await list.repairHashes(at: range.heights))
+        } catch {
+            reasons.append("its own data: \(error)")
+        }
+        for address in members where list.status.damagedHeights.contains(where: range.heights.contains) {
+            do {
+                let candidates = try await candidates(for: range, from: address)
+                repaired += told(try await list.repair(with: candidates, source: address.description))
+            } catch {
+                reasons.append("\(address): \(error)")
+            }
+        }
+        guard list.status.damagedHeights.contains(where: range.heights.contains) else { return repaired }
+        logger.error(
+            "damaged blocks cannot be repaired now",
+            metadata: ["heights": "\(range.heights)", "reasons": "\(reasons.joined(separator: "; "))"])
+        return repaired
+    }
+
+    /// A member's blocks from the damaged ones on.
+    private func candidates(
+        for range: DamagedRange, from address: MemberAddress
+    ) async throws(PeerError) -> [BlockRun] {
+        let stream = try await transport.pull(
+            address, BlockPoint(height: range.before.height, hash: range.before.hash))
+        var runs: [BlockRun] = []
+        var sizeBytes = 0
+        while sizeBytes < Self.candidatesSizeBytesMax, case .run(let run) = try await stream.next() {
+            runs.append(run)
+            sizeBytes += run.content.count
+            if run.endHeight >= range.heights.upperBound { break }
+        }
+        return runs
+    }
+
+    /// Tells of repairs.
+    ///
+    /// - Returns: how many there are.
+    private func told(_ repairs: [Repair]) -> Int {
+        for repair in repairs {
+            logger.notice(
+                "a damaged block was repaired",
+                metadata: ["height": "\(repair.height)", "fault": "\(repair.fault)", "from": "\(repair.source)"])
+        }
+        if repairs.contains(where: { $0.height == list.status.height }) { listChanged() }
+        return repairs.count
+    }
+}

@@ -25,6 +25,17 @@ public struct BlockAnswer: Decodable, Hashable, Sendable {
         case height, timestamp, data, hash, origin
         case previousHash = "previous_hash"
     }
+
+    public init(
+        height: Int, timestamp: Int64, data: String, previousHash: String, hash: String, origin: Origin? = nil
+    ) {
+        self.height = height
+        self.timestamp = timestamp
+        self.data = data
+        self.previousHash = previousHash
+        self.hash = hash
+        self.origin = origin
+    }
 }
 
 /// `{"blocks": [...]}`.
@@ -144,6 +155,11 @@ public struct OrphansAnswer: Decodable, Sendable {
     public let orphans: [OrphanAnswer]
     /// Names the next page.
     public let next: Int?
+
+    public init(orphans: [OrphanAnswer], next: Int?) {
+        self.orphans = orphans
+        self.next = next
+    }
 }
 
 /// What `POST /sync/blockchain` and `POST /sync/adopt` answer.

@@ -248,6 +248,8 @@ actor Replica {
             return report
         }
         let theirs = try await status(of: address)
+        // As the member's map may have told just now.
+        guard group.isMember, group.records[address] != nil else { throw .failed("one of both was forgotten") }
         return try await exchange.run(with: theirs)
     }
 

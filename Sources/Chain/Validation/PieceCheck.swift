@@ -79,15 +79,12 @@ struct PieceCheck {
     }
 
     private func nextRun(on connection: Connection) throws(SQLiteError) -> Int? {
-        // Where the way to the next run is lost with a page, that to a later one may not be.
-        for height in stride(from: checker.height + (isBegun ? 1 : 0), to: end, by: RunLimits.blocksMax) {
-            do throws(SQLiteError) {
-                return try RunStatements.firstRun(from: height, on: connection)
-            } catch {
-                guard error.isDamage else { throw error }
-            }
+        do throws(SQLiteError) {
+            return try RunStatements.firstRun(from: checker.height + (isBegun ? 1 : 0), on: connection)
+        } catch {
+            guard error.isDamage else { throw error }
+            return nil
         }
-        return nil
     }
 
     private mutating func take(_ row: RunRow) {

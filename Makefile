@@ -5,13 +5,17 @@
 #   make group      build, and serve a group of three nodes on 127.0.0.1:8000 to 8002, with their data in ./group
 #   make demo       play the story of a group in a minute: nodes are killed, parted and joined, and agree
 #   make test       install what is missing, build, and pass the tests
-#   make test-long  kill a node under load many more times (make test-long ROUNDS=1000)
-#   make bench      measure the ratios that this project promises (make bench ARGS="--blocks 100000" for less)
+#   make test-long  kill a node under load many more times, and play many more histories of groups
+#                   (make test-long ROUNDS=1000 SEEDS=10000)
+#   make bench      measure the ratios that this project promises (make bench ARGS="--blocks 100000" for less,
+#                   ARGS="--only one" or "--only group" for a part)
 #   make format     format the sources
 #   make lint       check the format
 
 ARGS ?=
 ROUNDS ?= 300
+SEEDS ?= 2000
+GROUP_ROUNDS ?= 20
 SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Suites
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
@@ -41,7 +45,8 @@ test: libraries
 	swift test --skip-build --no-parallel
 
 test-long: libraries
-	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) swift test --filter KillTests
+	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_SEEDS=$(SEEDS) CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) \
+		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests'
 
 bench: release
 	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind $(ARGS)

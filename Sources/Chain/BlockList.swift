@@ -198,7 +198,8 @@ public final class BlockList: Sendable {
 
     private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
         let validation = ListValidation(
-            end: end, state: state, stopsAtFirstFault: true, readers: scanReaders(path: path, count: coreCount, state: state)
+            end: end, state: state, stopsAtFirstFault: true,
+            readers: scanReaders(path: path, count: coreCount, state: state)
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first

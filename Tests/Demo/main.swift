@@ -31,6 +31,7 @@ struct Story {
         try await comeBack()
         try await part()
         try await unite()
+        try await heal()
         try await end()
     }
 
@@ -91,6 +92,31 @@ struct Story {
         let status = try await group.waitUntilEqual()
         try await checkLists()
         say("joined again, all agree: height \(status.height), head \(short(status)), every acknowledged text once")
+    }
+
+    /// A byte of a text goes bad on the disk of the second node.
+    private func heal() async throws {
+        let node = group.nodes[1]
+        try await node.end(SIGTERM)
+        let database = RawDatabase(path: node.databasePath)
+        let runs = try database.runs().filter { $0.blocks > 1 }
+        guard var run = runs.last else { throw TestSupportError("no run has more than one block") }
+        // The first byte of the text of its first block: docs/format.md, "The content of a run".
+        run.content[44 * Int(run.blocks)] ^= 1
+        try database.update(run)
+        let height = Int(run.position) & (1 << 40 - 1)
+        let verified = try await runChaind(["verify", node.databasePath, "--json"])
+        let found = try JSONDecoder().decode(ValidationAnswer.self, from: Data(verified.output.utf8))
+        try check(found.fault?.height == height, "chaind verify finds the fault in block \(height): \(verified.output)")
+        say("a byte of block \(height) was changed in the second node's file; chaind verify names it")
+        try await node.start()
+        try await eventually("block \(height) is healed") {
+            let status = try await node.client.get("/").json(StatusAnswer.self)
+            return status.damaged.isEmpty && status.repairs.contains { $0.height == height }
+        }
+        try await group.waitUntilTogether()
+        try await checkLists()
+        say("the second node found it and healed it from the others, and says so under GET /")
     }
 
     private func end() async throws {

@@ -16,7 +16,7 @@ private func inodeOfSocket(localPort: Int, remotePort: Int) -> String? {
     // Line by line: its size is not known before, and a table that is read at once is cut off after a page.
     var buffer = [CChar](repeating: 0, count: 512)
     while fgets(&buffer, Int32(buffer.count), table) != nil {
-        let line = String(cString: buffer)
+        let line = text(buffer)
         // Number, local end, remote end, state, queues, timer, retransmits, user, time-out, inode.
         let fields = line.split(separator: " ", omittingEmptySubsequences: true)
         if fields.count > 9, fields[1] == ends[0], fields[2] == ends[1] { return String(fields[9]) }
@@ -31,9 +31,14 @@ private func hasSocket(_ processID: pid_t, inode: String) -> Bool {
         return try FileManager.default.contentsOfDirectory(atPath: folder).contains { name in
             var buffer = [CChar](repeating: 0, count: 64)
             let count = readlink("\(folder)/\(name)", &buffer, buffer.count - 1)
-            return count > 0 && String(cString: buffer) == target
+            return count > 0 && text(buffer) == target
         }
     } catch {
         return false  // It has ended.
     }
+}
+
+/// The text before the byte that ends it.
+private func text(_ buffer: [CChar]) -> String {
+    String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

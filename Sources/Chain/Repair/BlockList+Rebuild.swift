@@ -14,7 +14,8 @@ public struct RebuildSource: Sendable {
     /// Makes a source.
     public init(
         name: String,
-        blocks: @escaping @Sendable (_ after: (height: Int, hash: Hash)) async throws
+        blocks:
+            @escaping @Sendable (_ after: (height: Int, hash: Hash)) async throws
             -> @Sendable () async throws -> BlockRun?
     ) {
         self.name = name

@@ -329,7 +329,8 @@ actor FileRebuild {
         var isWhole = true
         for range in try LeftoverStatements.all(on: target) {
             do throws(SQLiteError) {
-                try RunStatements.forEachRun(range.heights, branch: range.branch, on: source) { row throws(SQLiteError) in
+                try RunStatements.forEachRun(range.heights, branch: range.branch, on: source) {
+                    row throws(SQLiteError) in
                     let run = EncodedRun(
                         height: row.height, blocks: row.blocks, dataSizeBytes: 0, content: [UInt8](row.content),
                         acknowledged: try row.acknowledged())

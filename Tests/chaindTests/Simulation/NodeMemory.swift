@@ -24,7 +24,9 @@ struct NodeMemory {
 extension Simulation {
     /// Takes note of what a step did to the list of a node, and that settled blocks are what they were.
     func observe(_ node: SimulatedNode) async {
-        guard let list = node.process?.list else { return }
+        // After a crash, what is there now was never there.
+        guard let process = node.process, !process.crashPoint.isReached else { return }
+        let list = process.list
         let status = list.status
         let last = node.memory.entries.count - 1
         if status.height != last || status.headHash != node.memory.entries[last].hash {

@@ -82,7 +82,8 @@ extension Simulation {
         lastProcess += 1
         let number = lastProcess
         let time = GroupTime(
-            ownClock: { [wallClock = node.wallClock] in wallClock.seconds }, nowSeconds: { [clock] in clock.nowSeconds })
+            ownClock: { [wallClock = node.wallClock] in wallClock.seconds }, nowSeconds: { [clock] in clock.nowSeconds }
+        )
         let crashPoint = CrashPoint(path: node.files.path, imagePath: node.crashFiles.path)
         crashPoint.install()
         do {

@@ -46,7 +46,8 @@ test: libraries
 
 test-long: libraries
 	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_SEEDS=$(SEEDS) CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) \
-		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests'
+		CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
+		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests'
 
 bench: release
 	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind $(ARGS)

@@ -59,7 +59,7 @@ struct Exchange: Sendable {
             return ExchangeReport(movement: .postponed, memberHead: memberHead, common: common)
         }
         if theirRank > ours {
-            return try await pull(memberHead, after: common)
+            return try await pull(memberHead, theirRank, after: common)
         }
         // A transfer to the member that broke off goes on where it did.
         let start = if let staged, staged.height > common.height, try await isOurs(staged) { staged } else { common }
@@ -118,17 +118,23 @@ struct Exchange: Sendable {
     // MARK: Moving blocks
 
     /// Takes the member's blocks after the last common one, or after what is staged of them already.
-    private func pull(_ memberHead: MemberHead, after common: BlockPoint) async throws(ExchangeError) -> ExchangeReport
-    {
+    private func pull(
+        _ memberHead: MemberHead, _ theirRank: ListRank, after common: BlockPoint
+    ) async throws(ExchangeError) -> ExchangeReport {
         let stream: IncomingStream
         do {
             let start = try await stagedPoint(above: common) ?? common
             stream = try await transport.pull(address, start)
-        } catch PeerError.refused(status: 404, let detail) {
-            throw .overtaken(detail)
+        } catch PeerError.refused(status: 404, _) {
+            throw await headIsMissing(memberHead)
         } catch {
             throw failure(error)
         }
+        // A list that grew or was replaced is better than before.
+        let header = stream.header
+        let streamRank = ListRank(
+            finalHeight: header.finalHeight, height: header.head.height, headHash: header.head.hash)
+        guard streamRank >= theirRank else { throw await headIsMissing(memberHead) }
         let received = await StreamReceiver(list: list, latestTimestamp: latestTimestamp).receive(stream)
         switch received {
         case .adopted(let blocks, let result):
@@ -143,6 +149,19 @@ struct Exchange: Sendable {
         case .conflict(let height): throw .conflict(height: height)
         case .refused(let reason): throw .refused(reason)
         case .broken(let reason): throw .failed(reason)
+        }
+    }
+
+    /// Why a member has not sent its list up to the head that it named: it has another one by now, or it lies.
+    private func headIsMissing(_ memberHead: MemberHead) async -> ExchangeError {
+        do {
+            let head = try await transport.health(address).head
+            guard head == BlockPoint(height: memberHead.height, hash: memberHead.headHash) else {
+                return .overtaken("its list changed meanwhile")
+            }
+            return .refused("it does not back its head at height \(head.height) with blocks")
+        } catch {
+            return failure(error)
         }
     }
 

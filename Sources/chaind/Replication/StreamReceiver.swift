@@ -44,6 +44,7 @@ struct StreamReceiver: Sendable {
             while ending == nil {
                 ending = await next(of: stream, into: &runs, &sizeBytes)
                 guard ending != nil || runs.count >= Self.runsMax || sizeBytes >= Self.sizeBytesMax else { continue }
+                if case .refused(let reason) = ending { return .refused(reason) }
                 // What came before a break is good, and is kept.
                 isWhole = try await reception.take(runs, latestTimestamp: latestTimestamp)
                 runs = []
@@ -54,8 +55,7 @@ struct StreamReceiver: Sendable {
                 switch ending {
                 case .broken(let reason): return .broken(reason)
                 case .overtaken(let reason): return .overtaken(reason)
-                case .refused(let reason): return .refused(reason)
-                case .whole, nil: break
+                case .refused, .whole, nil: break
                 }
                 guard reception.height == header.head.height, reception.hash == header.head.hash else {
                     return .refused(

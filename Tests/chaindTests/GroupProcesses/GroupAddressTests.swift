@@ -111,7 +111,7 @@ struct GroupAddressTests {
             for index in [0, 1] {
                 let view = try await group.view(of: index)
                 let member = try #require(view.member(gone))
-                #expect(member.state == "removed" && member.failures < 3 && member.lastError == "has stopped")
+                #expect(member.state == "removed" && member.failures < 3 && member.lastError != nil, "\(member)")
                 #expect(!view.syncAddresses.contains(gone))
                 #expect(try await group.nodes[index].wholeList().last?.data == "the last word")
             }

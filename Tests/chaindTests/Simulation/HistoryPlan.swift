@@ -57,6 +57,7 @@ struct HistoryPlan {
         if chance(0.5) { rates.duplicate = Double.random(in: 0...0.1, using: &generator) }
         if chance(0.4) { rates.corruption = Double.random(in: 0...0.1, using: &generator) }
         if chance(0.3) { rates.forgery = Double.random(in: 0...0.1, using: &generator) }
+        if chance(0.5) { rates.crash = Double.random(in: 0...0.1, using: &generator) }
         slowRate = chance(0.5) ? Double.random(in: 0...0.2, using: &generator) : 0
         commonTextRate = chance(0.5) ? Double.random(in: 0.2...1, using: &generator) : 0
         settings.orphanSeconds = 30

@@ -109,6 +109,8 @@ struct NetworkRates {
     var corruption = 0.0
     /// Streams that a faulty node has put a block to that is none.
     var forgery = 0.0
+    /// Streams whose receiver crashes soon after their end.
+    var crash = 0.0
 }
 
 // MARK: What a replica is given
@@ -196,6 +198,8 @@ extension Simulation {
         let part = try await call(
             "part", from: receiver, to: .process(sender), timeoutSeconds: 10, isRepeatable: false
         ) { _ in await stream.next() }
+        // The crashes that matter most are those within an adoption.
+        if part == .end, chance(rates.crash) { running(receiver)?.crashPoint.arm(afterCommits: number(0...6)) }
         guard case .run(let run) = part else { return part }
         return chance(rates.corruption) ? try corrupted(run) : part
     }

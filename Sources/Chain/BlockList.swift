@@ -56,9 +56,9 @@ public final class BlockList: Sendable {
         hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
         writer = StoreWriter(path: path, state: state, hashes: hashes)
         sequencer = Sequencer(writer: writer, options: options, now: now)
-        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path, state: state) }
-        hashReader = StoreReader(path: path, state: state)
-        scrubReader = StoreReader(path: path, state: state)
+        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path) }
+        hashReader = StoreReader(path: path)
+        scrubReader = StoreReader(path: path)
         validation = SharedValidation(state: state) { end in
             try await BlockList.validate(path: path, end: end, state: state)
         }
@@ -186,7 +186,7 @@ public final class BlockList: Sendable {
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
-            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2, state: state),
+            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
@@ -199,7 +199,7 @@ public final class BlockList: Sendable {
     private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
         let validation = ListValidation(
             end: end, state: state, stopsAtFirstFault: true,
-            readers: scanReaders(path: path, count: coreCount, state: state)
+            readers: scanReaders(path: path, count: coreCount)
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first
@@ -227,9 +227,9 @@ public final class BlockList: Sendable {
     }
 
     private static func scanReaders(
-        path: String, count: Int, source: StoreReader.Source = .live, state: ListState? = nil
+        path: String, count: Int, source: StoreReader.Source = .live
     ) -> [StoreReader] {
-        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, state: state) }
+        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source) }
     }
 
     private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

@@ -13,18 +13,14 @@ actor StoreReader {
     private let executor = QueueExecutor(label: "chain.reader")
     private let path: String
     private let source: Source
-    /// Tells when another file took the place of the one that is open; `nil` for a file that nobody has open.
-    private let state: ListState?
-    private var files = 0
     private var connection: Connection?
     private var isClosed = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(path: String, source: Source = .live, state: ListState? = nil) {
+    init(path: String, source: Source = .live) {
         self.path = path
         self.source = source
-        self.state = state
     }
 
     /// Closes the connection for ever.
@@ -36,11 +32,7 @@ actor StoreReader {
 
     private func opened() throws(ReadError) -> Connection {
         if isClosed { throw .closed }
-        let files = state?.files ?? 0
-        if let connection, self.files == files { return connection }
-        connection?.close()
-        connection = nil
-        self.files = files
+        if let connection { return connection }
         do throws(SQLiteError) {
             let opened: Connection
             switch source {

@@ -30,16 +30,6 @@ enum LeftoverStatements {
             previousHash: try statement.hash(3), replaced: statement.isNull(4) ? nil : Int64(statement.integer(4)))
     }
 
-    /// The ranges of blocks that were replaced.
-    static func all(on connection: Connection) throws(SQLiteError) -> [LeftoverRange] {
-        try connection.with("SELECT branch, first, end, previous_hash, replaced FROM leftovers") {
-            statement throws(SQLiteError) in
-            var ranges: [LeftoverRange] = []
-            while try statement.step() { ranges.append(try range(statement)) }
-            return ranges
-        }
-    }
-
     /// Whether there are blocks that were replaced.
     static func areThere(on connection: Connection) throws(SQLiteError) -> Bool {
         try connection.number("SELECT EXISTS(SELECT 1 FROM leftovers WHERE replaced IS NOT NULL)") != 0

@@ -35,9 +35,6 @@ final class ListState: Sendable {
         var repairs: [Repair] = []
         /// When the structure of the whole file was found good.
         var structureCheckedTime = Int64.min / 2
-        /// How often another file took the place of the database's.
-        var files = 0
-        var isRebuilding = false
         var settledHeight = 0
         var finalHeight = 0
         /// How often blocks were replaced, and from which heights on, for the last times.
@@ -187,28 +184,6 @@ final class ListState: Sendable {
     var structureCheckedTime: Int64 { values.withLock { $0.structureCheckedTime } }
 
     func structureChecked(at time: Int64) { values.withLock { $0.structureCheckedTime = time } }
-
-    /// How often another file took the place of the database's: who has an older one open has to open it again.
-    var files: Int { values.withLock { $0.files } }
-
-    /// Another file took the place of the database's. What is known of the blocks is to be found out again.
-    func fileReplaced() {
-        values.withLock { values in
-            values.files += 1
-            values.damaged = []
-            values.noteReplacement(from: 0)
-        }
-    }
-
-    /// - Returns: false if the file is being rebuilt already.
-    func beginRebuilding() -> Bool {
-        values.withLock { values in
-            defer { values.isRebuilding = true }
-            return !values.isRebuilding
-        }
-    }
-
-    func endRebuilding() { values.withLock { $0.isRebuilding = false } }
 
     /// Repairs that are remembered here.
     static let repairsMax = 10

@@ -229,21 +229,6 @@ enum StoreFile {
         }
     }
 
-    /// Puts a closed database in the place of another that nobody writes, and keeps that one under another name. There is a
-    /// database at `path` at every moment. The caller holds the lock.
-    static func replace(_ path: String, by newPath: String, keeping keptPath: String) throws(OpenError) {
-        guard link(path, keptPath) == 0 else {
-            throw OpenError(path: path, reason: .fileSystem(operation: "keeping it as \(keptPath)", code: errno))
-        }
-        // They are empty. Readers of the old file may have them open, and must not share them with the new one.
-        for name in [path + "-wal", path + "-shm"] {
-            guard unlink(name) == 0 || errno == ENOENT else {
-                throw OpenError(path: path, reason: .fileSystem(operation: "removing \(name)", code: errno))
-            }
-        }
-        try move(newPath, to: path)
-    }
-
     /// Removes a database file that was never put into place, with what SQLite keeps beside it.
     static func remove(_ leftover: String, for path: String) throws(OpenError) {
         for name in [leftover, leftover + "-journal", leftover + "-wal", leftover + "-shm"] {

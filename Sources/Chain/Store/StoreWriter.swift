@@ -12,8 +12,6 @@ actor StoreWriter {
     let hashes: HashTable
     private var connection: Connection?
     private var isClosed = false
-    /// Whether another file is about to take the place of this one, so that nothing may be written.
-    private var isReplacing = false
     var tail = Tail()
     private(set) var damagedHead: Int?
     /// The head that is known to be on disk; `nil` before the database was opened.
@@ -135,7 +133,6 @@ actor StoreWriter {
         _ body: (Connection) throws(SQLiteError) -> Ending<Answer>
     ) throws(WriteError) -> Answer {
         if isClosed { throw .closed }
-        if isReplacing { throw .failed(SQLiteError(SQLITE_BUSY, "the file is being replaced by a rebuilt one")) }
         let ending: Ending<Answer>
         let connection: Connection
         do throws(SQLiteError) {
@@ -196,44 +193,6 @@ actor StoreWriter {
         damagedHead = nil
         knownHead = head
         state.advance(to: head)
-    }
-
-    // MARK: Another file
-
-    /// Writes nothing until the file is replaced, or `endReplacing`.
-    func beginReplacing() { isReplacing = true }
-
-    /// Goes on with the file as it is.
-    func endReplacing() { isReplacing = false }
-
-    /// Puts a closed database in the place of this one, and goes on with it.
-    ///
-    /// - Parameter keptPath: where the old file is kept.
-    /// - Throws: `OpenError`; then the next transaction opens what is there.
-    func replaceFile(by newPath: String, keeping keptPath: String) throws(OpenError) {
-        defer { isReplacing = false }
-        do throws(SQLiteError) {
-            if connection == nil { try open() }
-            // All of the old file is in one piece then, and its WAL can't be taken for the new one's.
-            try connection?.emptyWAL()
-        } catch {
-            throw OpenError(path: path, reason: .database(error))
-        }
-        abandon()
-        try StoreFile.replace(path, by: newPath, keeping: keptPath)
-        state.fileReplaced()
-        do throws(SQLiteError) {
-            try open()
-        } catch {
-            throw OpenError(path: path, reason: .database(error))
-        }
-    }
-
-    /// Takes in the hashes of blocks that were filled in.
-    func learnHashes(_ heights: Range<Int>) throws(WriteError) {
-        try write { connection throws(SQLiteError) -> Ending<Void> in
-            .rollBack(try insertHashes(from: heights.lowerBound, below: heights.upperBound, on: connection))
-        }
     }
 
     // MARK: Appending

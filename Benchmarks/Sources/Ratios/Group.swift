@@ -102,7 +102,7 @@ struct GroupMeasurement {
                 let megabytes = try nodes[0].anonymousMegabytes()
                 print(
                     String(
-                        format: "  %3d nodes: %.2f %% of a core, %.1f MB (by its settings %.1f requests a second are sent)",
+                        format: "  %3d nodes: %.2f %% of a core, %.1f MB (its settings: %.1f requests a second)",
                         count, share * 100, megabytes, Double(2 * (count - 1)) / 5))
             }
         }

@@ -60,7 +60,7 @@ public enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     case unconfirmed
     /// Blocks that are damaged beside these cannot be carried over: they have to be replaced with them.
     case incomplete
-    /// The structure of the file is damaged: it can be rebuilt, not written into.
+    /// The structure of the file is damaged, so that nothing may be written into it.
     case structure(String)
     /// The disk has no room.
     case diskFull

@@ -1,5 +1,7 @@
 // Turns requests into blocks, one after the other, within the writer's transaction.
 
+import CSystemLibs
+
 /// The blocks of one transaction as they come to be. Every rule that can refuse one request alone is here.
 struct Batch {
     /// The new blocks, in order.
@@ -30,8 +32,12 @@ struct Batch {
         if let idempotency = request.idempotency,
             let earlier = try IdempotencyStatements.find(idempotency.key, now: now, on: connection)
         {
-            guard earlier.requestHash == idempotency.requestHash else { return .failure(.idempotencyKeyReused) }
-            return try blocks(of: earlier, on: connection)
+            guard let requestHash = earlier.requestHash, let identities = earlier.identities else {
+                return .failure(
+                    .outcomeUnknown(SQLiteError(SQLITE_CORRUPT, "reading what the idempotency key stands for")))
+            }
+            guard requestHash == idempotency.requestHash else { return .failure(.idempotencyKeyReused) }
+            return try blocks(of: identities, from: earlier.firstHeight, on: connection)
         }
         if let lastHash = request.lastHash, lastHash != head.hash {
             do throws(SQLiteError) {
@@ -125,11 +131,11 @@ struct Batch {
 
     /// The blocks that a key stands for, wherever they stand by now.
     private func blocks(
-        of entry: IdempotencyStatements.Entry, on connection: Connection
+        of identities: [Hash], from keyHeight: Int, on connection: Connection
     ) throws(SQLiteError) -> Result<[Block], AppendError> {
         var found: [Block] = []
-        for (index, identity) in entry.identities.enumerated() {
-            let first = entry.firstHeight + index
+        for (index, identity) in identities.enumerated() {
+            let first = keyHeight + index
             let isNew = first >= firstHeight && first <= head.height
             guard let height = isNew ? first : try lineage.height(of: identity, height: first, on: connection) else {
                 return .failure(.pending(identity))

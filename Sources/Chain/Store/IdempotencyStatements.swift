@@ -7,8 +7,8 @@ enum IdempotencyStatements {
         let requestHash: Hash?
         /// The height that the first block had.
         let firstHeight: Int
-        /// The identities of the blocks, in order.
-        let identities: [Hash]
+        /// The identities of the blocks, in order; `nil` if what is stored of them is damaged.
+        let identities: [Hash]?
     }
 
     /// What a key that is still remembered stands for.
@@ -21,10 +21,13 @@ enum IdempotencyStatements {
             let requestHash = Hash(bytes: try statement.bytes(0))
             let firstHeight = statement.integer(1)
             let bytes = try statement.bytes(2)
+            // Part of them must not be taken for all: the answer would lack blocks.
+            let isWhole = !bytes.isEmpty && bytes.count % Hash.sizeBytes == 0
             let identities = stride(from: 0, to: bytes.count, by: Hash.sizeBytes).compactMap {
                 Hash(bytes: bytes[$0..<min(bytes.count, $0 + Hash.sizeBytes)])
             }
-            return Entry(requestHash: requestHash, firstHeight: firstHeight, identities: identities)
+            return Entry(
+                requestHash: requestHash, firstHeight: firstHeight, identities: isWhole ? identities : nil)
         }
     }
 

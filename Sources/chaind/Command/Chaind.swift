@@ -8,7 +8,7 @@ struct Chaind: AsyncParsableCommand {
         commandName: "chaind",
         abstract: "A tamper-evident, append-only list of blocks, kept on several machines.",
         version: version,
-        subcommands: [Serve.self, Verify.self, Import.self, Join.self, Forget.self, Adopt.self]
+        subcommands: [Serve.self, Verify.self, Import.self, Join.self, Forget.self, Adopt.self, RepairFile.self]
     )
 
     /// The version of the program, as `GET /` and `--version` say it.

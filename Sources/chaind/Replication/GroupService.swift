@@ -133,14 +133,14 @@ extension Replica {
     func stop(withinSeconds seconds: Double) async {
         let members = group.records.filter { !$0.value.isRemoved && !$0.value.isSelf }.keys.sorted()
         guard !members.isEmpty else { return }
-        await withinTime(seconds / 2) { _ = await self.round() }
+        await withinTime(seconds / 2, "syncing once more") { _ = await self.round() }
         let common = group.commonPoints.compactMap { $0?.height }.max() ?? 0
         let alone = list.status.height - common
         if alone > 0 {
             logger.warning("nobody else has the last blocks", metadata: ["blocks": "\(alone)"])
         }
         let leave = LeaveMessage(address: group.ownAddress, nodeID: group.nodeID)
-        await withinTime(seconds / 2) {
+        await withinTime(seconds / 2, "telling the members") {
             await withDiscardingTaskGroup { tasks in
                 for address in members { tasks.addTask { await self.sayFarewell(leave, to: address) } }
             }
@@ -156,15 +156,13 @@ extension Replica {
         }
     }
 
-    private func withinTime(_ seconds: Double, _ work: @escaping @Sendable () async -> Void) async {
-        await withTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { await work() }
-            tasks.addTask {
-                // Cancelled when the work is done.
-                do { try await Task.sleep(for: .seconds(seconds)) } catch {}
-            }
-            await tasks.next()
-            tasks.cancelAll()
+    private func withinTime(
+        _ seconds: Double, _ name: String, _ work: @escaping @Sendable () async -> Void
+    ) async {
+        do {
+            try await withTimeLimit(seconds: seconds) { await work() }
+        } catch {
+            logger.warning("the stop does not wait any longer", metadata: ["for": "\(name)", "reason": "\(error)"])
         }
     }
 }

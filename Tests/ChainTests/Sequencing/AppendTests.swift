@@ -167,6 +167,28 @@ import Testing
         }
     }
 
+    @Test(arguments: ["identities = x'00'", "identities = x''", "request = x'00'"])
+    func aDamagedKeyIsNeverAnsweredAsIfItWereWhole(change: String) async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory.path("chain.db")
+            let request = AppendRequest(
+                drafts: [Draft(data: "a")], idempotency: Idempotency(key: "1", requestHash: .zero))
+            var list = try await BlockList.open(path: path) { 1_700_000_000 }
+            _ = try await list.append(request)
+            try await list.close()
+            try RawDatabase(path: path).execute("UPDATE idempotency SET \(change)")
+            list = try await BlockList.open(path: path) { 1_700_000_000 }
+            do {
+                _ = try await list.append(request)
+                Issue.record("a damaged key was answered")
+            } catch AppendError.outcomeUnknown {
+                // Nobody else's append fails for it.
+                #expect(try await list.append(AppendRequest(drafts: [Draft(data: "b")]))[0].height == 2)
+            }
+            try await list.close()
+        }
+    }
+
     @Test func anIdentityStandsInTheListOnce() async throws {
         try await withList { list, _ in
             let first = try await list.append(draft("hello"))[0]

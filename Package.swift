@@ -26,7 +26,8 @@ let package = Package(
             pkgConfig: "libcrypto sqlite3",
             providers: [.apt(["libssl-dev", "libsqlite3-dev"])]
         ),
-        .target(name: "Chain", dependencies: ["CSystemLibs"]),
+        .target(name: "CLanes"),
+        .target(name: "Chain", dependencies: ["CLanes", "CSystemLibs"]),
         .executableTarget(
             name: "chaind",
             dependencies: [

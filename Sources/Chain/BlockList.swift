@@ -23,6 +23,7 @@ public final class BlockList: Sendable {
     /// Checks what is at rest; not in the way of other reads.
     let scrubReader: StoreReader
     private let validation: SharedValidation
+    private let lanes: HashLanes
 
     // MARK: Opening and closing
 
@@ -56,11 +57,14 @@ public final class BlockList: Sendable {
         hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
         writer = StoreWriter(path: path, state: state, hashes: hashes)
         sequencer = Sequencer(writer: writer, options: options, now: now)
-        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path) }
-        hashReader = StoreReader(path: path)
-        scrubReader = StoreReader(path: path)
+        readers = (0..<max(1, options.readers)).map { _ in
+            StoreReader(path: path, lanes: options.lanes)
+        }
+        hashReader = StoreReader(path: path, lanes: options.lanes)
+        scrubReader = StoreReader(path: path, lanes: options.lanes)
+        lanes = options.lanes
         validation = SharedValidation(state: state) { end in
-            try await BlockList.validate(path: path, end: end, state: state)
+            try await BlockList.validate(path: path, end: end, state: state, lanes: options.lanes)
         }
     }
 
@@ -141,16 +145,16 @@ public final class BlockList: Sendable {
         }
     }
 
-    /// A piece of the list from a height on, checked: at most `limit` blocks, and at most one run of the file. `nil`
-    /// beyond the head, and for no blocks.
-    public func slice(from height: Int, limit: Int) async throws(ReadError) -> BlockSlice? {
-        guard 0...state.head.height ~= height, limit > 0 else { return nil }
+    /// The next pieces of the list from a height on, checked; none beyond the head, and for no blocks.
+    func slices(from height: Int, blocksMax: Int) async throws(ReadError) -> [BlockSlice] {
+        let end = state.head.height + 1
+        guard 0..<end ~= height, blocksMax > 0 else { return [] }
         return try await reading { reader throws(ReadError) in
-            try await reader.slice(from: height, limit: limit)
+            try await reader.slices(from: height, below: min(end, height + min(blocksMax, end)))
         }
     }
 
-    /// The pieces of the list from a height on, each read when it is asked for.
+    /// The pieces of the list from a height on, read as they are asked for.
     public func slices(from height: Int, limit: Int? = nil) -> BlockSlices {
         BlockSlices(list: self, firstHeight: height, limit: limit)
     }
@@ -186,7 +190,7 @@ public final class BlockList: Sendable {
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
-            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2),
+            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2, lanes: lanes),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
@@ -196,10 +200,12 @@ public final class BlockList: Sendable {
         if faults.count < ListState.damagedMax { hashes.markComplete() }
     }
 
-    private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
+    private static func validate(
+        path: String, end: Int, state: ListState, lanes: HashLanes
+    ) async throws -> ValidationReport {
         let validation = ListValidation(
             end: end, state: state, stopsAtFirstFault: true,
-            readers: scanReaders(path: path, count: coreCount)
+            readers: scanReaders(path: path, count: coreCount, lanes: lanes)
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first
@@ -212,11 +218,12 @@ public final class BlockList: Sendable {
     /// - Throws: `OpenError` for a file that is not a database of ours or is in use; `ReadError` if it can't be read at
     ///   all; `CancellationError`.
     public static func verify(
-        path: String, onProgress: @escaping @Sendable (ValidationProgress) -> Void
+        path: String, lanes: HashLanes = .best, onProgress: @escaping @Sendable (ValidationProgress) -> Void
     ) async throws -> ValidationReport {
         let file = try OfflineFile(path: path)
         defer { file.close() }
-        let readers = scanReaders(path: path, count: coreCount, source: .offline(parameters: file.parameters))
+        let readers = scanReaders(
+            path: path, count: coreCount, lanes: lanes, source: .offline(parameters: file.parameters))
         // An empty table lacks the genesis.
         let end = max(1, try await readers[0].endHeight())
         let validation = ListValidation(end: end, stopsAtFirstFault: true, readers: readers) { checkedEnd, _ in
@@ -227,9 +234,9 @@ public final class BlockList: Sendable {
     }
 
     private static func scanReaders(
-        path: String, count: Int, source: StoreReader.Source = .live
+        path: String, count: Int, lanes: HashLanes, source: StoreReader.Source = .live
     ) -> [StoreReader] {
-        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source) }
+        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, lanes: lanes) }
     }
 
     private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

@@ -13,6 +13,8 @@ public struct BlockListOptions: Sendable {
     /// Hashes that are kept in memory for `BlockList.block(hash:)`, at 10 to 15 bytes each and at least 1,000; older
     /// ones are found by a scan.
     public var hashesMax = 20_000_000
+    /// How stored blocks are checked.
+    public var lanes = HashLanes.best
 
     /// The defaults.
     public init() {}

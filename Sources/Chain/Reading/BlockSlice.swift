@@ -37,6 +37,11 @@ public struct BlockSlice: Sendable {
         }
     }
 
+    /// The timestamp of the last block.
+    var lastTimestamp: Int64? {
+        content.withUnsafeBytes { bytes in RunView(bytes, count: runBlocks)?.timestamp(firstIndex + count - 1) }
+    }
+
     /// Calls `body` with each block in turn. What it is given is valid during the call only.
     public func forEachBlock<Failure: Error>(_ body: (BlockView) throws(Failure) -> Void) throws(Failure) {
         // The buffer's closure can't throw a typed error, so it is carried out by hand.
@@ -94,7 +99,7 @@ public struct BlockView {
     }
 }
 
-/// The pieces of a range, read one after the other as they are asked for.
+/// The pieces of a range, a few read at once as they are asked for.
 public struct BlockSlices: AsyncSequence, Sendable {
     public typealias Element = BlockSlice
 
@@ -107,17 +112,27 @@ public struct BlockSlices: AsyncSequence, Sendable {
         Iterator(list: list, nextHeight: firstHeight, remaining: limit)
     }
 
-    /// Reads the next piece when it is asked for, and checks that it continues the last one.
+    /// Reads the next pieces when one is asked for, and checks that each continues the last one.
     public struct Iterator: AsyncIteratorProtocol, Sendable {
         let list: BlockList
         var nextHeight: Int
         var remaining: Int?
         var lastHash: Hash?
+        /// What was read ahead, the next one last.
+        private var ahead: [BlockSlice] = []
+
+        init(list: BlockList, nextHeight: Int, remaining: Int?) {
+            self.list = list
+            self.nextHeight = nextHeight
+            self.remaining = remaining
+        }
 
         /// The next piece; `nil` at the end of the range or of the list.
         public mutating func next() async throws(ReadError) -> BlockSlice? {
-            let limit = remaining ?? Int.max
-            guard limit > 0, let slice = try await list.slice(from: nextHeight, limit: limit) else { return nil }
+            if ahead.isEmpty {
+                ahead = try await list.slices(from: nextHeight, blocksMax: remaining ?? Int.max).reversed()
+            }
+            guard let slice = ahead.popLast() else { return nil }
             if let lastHash, slice.previousHash != lastHash { throw .listChanged }
             nextHeight = slice.endHeight
             lastHash = slice.lastHash

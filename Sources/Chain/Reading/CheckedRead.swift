@@ -17,7 +17,8 @@ enum CheckedRead {
     /// Checks a block.
     ///
     /// - Returns: the previous hash that it was found good with.
-    private static func previousHash(
+    /// - Throws: damage at its height.
+    static func previousHash(
         of block: StoredBlock, at height: Int, in row: RunRow, _ view: RunView, on connection: Connection
     ) throws(SQLiteError) -> Hash {
         guard height > 0 else { return try check(block, at: 0, after: nil) }

@@ -13,14 +13,16 @@ actor StoreReader {
     private let executor = QueueExecutor(label: "chain.reader")
     private let path: String
     private let source: Source
+    let lanes: HashLanes
     private var connection: Connection?
     private var isClosed = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(path: String, source: Source = .live) {
+    init(path: String, source: Source = .live, lanes: HashLanes) {
         self.path = path
         self.source = source
+        self.lanes = lanes
     }
 
     /// Closes the connection for ever.
@@ -62,30 +64,71 @@ actor StoreReader {
         }
     }
 
-    /// The blocks from a height that the list has to the end of their run, or to before one that is damaged.
+    /// Runs and bytes of a read ahead: enough that going to the reader's thread is free, few enough for many streams.
+    private static let slicesMax = 16
+    private static let slicesSizeBytesMax = 256 << 10
+
+    /// The next pieces from a height that the list has, up to one that has a damaged block, or to before `end`.
     ///
-    /// - Throws: `ReadError.damaged` if the first one is.
-    func slice(from height: Int, limit: Int) throws(ReadError) -> BlockSlice {
+    /// - Throws: `ReadError.damaged` if the first block is.
+    func slices(from height: Int, below end: Int) throws(ReadError) -> [BlockSlice] {
         try reading(height) { connection throws(SQLiteError) in
-            try CheckedRead.withBlock(at: height, on: connection) { row, first, previousHash throws(SQLiteError) in
-                let firstIndex = height - row.height
-                guard let view = row.view else { throw RunStatements.damage(height) }
-                var checker = BlockChecker(
-                    height: height + 1, previous: .init(hash: first.hash, timestamp: first.timestamp))
-                var originsBefore = view.origins(before: firstIndex + 1)
-                var count = 1
-                while count < limit, firstIndex + count < view.count,
-                    let block = view.block(firstIndex + count, originsBefore: originsBefore),
-                    checker.check(block).fault == nil
-                {
-                    if block.origin != nil { originsBefore += 1 }
-                    count += 1
+            var slices: [BlockSlice] = []
+            var sizeBytes = 0
+            do throws(SQLiteError) {
+                try RunStatements.forEachRun(from: height, below: end, on: connection) { row throws(SQLiteError) in
+                    let first = slices.last?.endHeight ?? height
+                    guard let view = row.view, row.height <= first, first < row.endHeight else { return false }
+                    let slice = try slice(of: view, in: row, from: first, below: end, after: slices.last, connection)
+                    guard let slice else { return false }
+                    slices.append(slice)
+                    sizeBytes += slice.content.count
+                    return slice.endHeight == row.endHeight && slices.count < StoreReader.slicesMax
+                        && sizeBytes < StoreReader.slicesSizeBytesMax
                 }
-                return BlockSlice(
-                    firstHeight: height, count: count, previousHash: previousHash, content: [UInt8](row.content),
-                    runBlocks: row.blocks, firstIndex: firstIndex)
+            } catch {
+                // What comes before a page that cannot be read is good.
+                guard error.isDamage, !slices.isEmpty else { throw error }
             }
+            if slices.isEmpty { throw RunStatements.damage(height) }
+            return slices
         }
+    }
+
+    /// The blocks of a run from `first` on, up to one that is damaged; `nil` if that is the first one.
+    private func slice(
+        of view: RunView, in row: RunRow, from first: Int, below end: Int, after last: BlockSlice?,
+        _ connection: Connection
+    ) throws(SQLiteError) -> BlockSlice? {
+        let firstIndex = first - row.height
+        var originsBefore = view.origins(before: firstIndex)
+        guard let block = view.block(firstIndex, originsBefore: originsBefore) else { return nil }
+        var checker: BlockChecker
+        let previousHash: Hash
+        if let last {
+            checker = BlockChecker(
+                height: first, previous: .init(hash: last.lastHash, timestamp: last.lastTimestamp))
+            let (fault, found) = checker.check(block)
+            guard fault == nil else { return nil }
+            previousHash = found
+        } else {
+            previousHash = try CheckedRead.previousHash(of: block, at: first, in: row, view, on: connection)
+            checker = BlockChecker(
+                height: first + 1, previous: .init(hash: block.hash, timestamp: block.timestamp))
+        }
+        let endIndex = min(view.count, end - row.height)
+        let confirmed = view.confirmed(firstIndex + 1..<max(firstIndex + 1, endIndex), after: block.hash, by: lanes)
+        if block.origin != nil { originsBefore += 1 }
+        var index = firstIndex + 1
+        while index < endIndex, let block = view.block(index, originsBefore: originsBefore),
+            checker.check(block, isConfirmed: confirmed[index]).fault == nil
+        {
+            if block.origin != nil { originsBefore += 1 }
+            index += 1
+        }
+        return BlockSlice(
+            firstHeight: first, count: index - firstIndex, previousHash: previousHash, content: [UInt8](row.content),
+            runBlocks: row.blocks, firstIndex: firstIndex)
     }
 
     /// The first block below `end` that is not older than a timestamp, by bisection; `nil` if all are older.
@@ -123,7 +166,8 @@ actor StoreReader {
     /// Checks the blocks from `first` to before `end`, or fewer of them if they are large. Damage is in the report.
     func check(from first: Int, below end: Int, keepsPrefixes: Bool) throws(ReadError) -> PieceReport {
         try reading(first) { connection throws(SQLiteError) in
-            try PieceCheck.run(from: first, below: end, keepsPrefixes: keepsPrefixes, on: connection)
+            try PieceCheck.run(
+                from: first, below: end, keepsPrefixes: keepsPrefixes, lanes: lanes, on: connection)
         }
     }
 

@@ -11,7 +11,7 @@ extension StoreReader {
         try reading(first) { connection throws(SQLiteError) in
             try PieceCheck.run(
                 from: first, below: min(end, first + StoreReader.scrubBlocksMax), keepsPrefixes: false,
-                sizeBytesMax: StoreReader.scrubSizeBytesMax, on: connection)
+                lanes: lanes, sizeBytesMax: StoreReader.scrubSizeBytesMax, on: connection)
         }
     }
 

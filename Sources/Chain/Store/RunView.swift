@@ -113,6 +113,24 @@ struct RunView {
         )
     }
 
+    /// The size of a block's text; `nil` if the block has an origin, or does not lie within the run.
+    @inline(__always)
+    func plainDataSizeBytes(_ index: Int) -> Int? {
+        let start = index == 0 ? 0 : dataEnd(index - 1)
+        let end = dataEnd(index)
+        guard storedTimestamp(index) & SHA256.originFlag == 0, start <= end, dataStart + end <= bytes.count else {
+            return nil
+        }
+        return end - start
+    }
+
+    /// The text of a block for which `plainDataSizeBytes` is not `nil`.
+    @inline(__always)
+    func dataInPlace(_ index: Int) -> UnsafeRawBufferPointer {
+        let start = index == 0 ? 0 : dataEnd(index - 1)
+        return UnsafeRawBufferPointer(start: base + dataStart + start, count: dataEnd(index) - start)
+    }
+
     /// The parts of a block, found without knowing the blocks before it.
     func block(_ index: Int) -> StoredBlock? {
         block(index, originsBefore: origins(before: index))

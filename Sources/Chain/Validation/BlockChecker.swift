@@ -20,11 +20,14 @@ struct BlockChecker {
 
     /// Checks the next block, and goes on to the one after it.
     ///
+    /// - Parameter isConfirmed: whether the block is known to hash to what is stored, after the stored hash before it.
     /// - Returns: what is wrong with it, and the previous hash that it was found good with.
     @inline(__always)
-    mutating func check(_ block: StoredBlock) -> (fault: ValidationFault?, previousHash: Hash) {
+    mutating func check(
+        _ block: StoredBlock, isConfirmed: Bool = false
+    ) -> (fault: ValidationFault?, previousHash: Hash) {
         let previousHash = previous?.hash ?? .zero
-        let computed = block.computedHash(after: previousHash)
+        let computed = isConfirmed ? block.hash : block.computedHash(after: previousHash)
         guard computed == block.hash, height > 0, previous != nil, block.origin == nil, isUTF8(block.data),
             previous?.timestamp.map({ $0 <= block.timestamp }) ?? true
         else {

@@ -35,6 +35,7 @@ struct PieceCheck {
     private let first: Int
     private let end: Int
     private let keepsPrefixes: Bool
+    private let lanes: HashLanes
     private var checker: BlockChecker
     private var previousHash: Hash?
     private var faults: [ValidationFault] = []
@@ -43,20 +44,22 @@ struct PieceCheck {
     private var sizeBytes = 0
     private var isBegun = false
 
-    private init(first: Int, end: Int, keepsPrefixes: Bool, sizeBytesMax: Int) {
+    private init(first: Int, end: Int, keepsPrefixes: Bool, lanes: HashLanes, sizeBytesMax: Int) {
         self.sizeBytesMax = sizeBytesMax
         self.first = first
         self.end = end
         self.keepsPrefixes = keepsPrefixes
+        self.lanes = lanes
         checker = BlockChecker(height: max(0, first - 1), previous: nil)
     }
 
     /// Checks the blocks from `first` to before `end`, or to where `sizeBytesMax` is reached.
     static func run(
-        from first: Int, below end: Int, keepsPrefixes: Bool, sizeBytesMax: Int = PieceCheck.sizeBytesMax,
-        on connection: Connection
+        from first: Int, below end: Int, keepsPrefixes: Bool, lanes: HashLanes = .none,
+        sizeBytesMax: Int = PieceCheck.sizeBytesMax, on connection: Connection
     ) throws(SQLiteError) -> PieceReport {
-        var check = PieceCheck(first: first, end: end, keepsPrefixes: keepsPrefixes, sizeBytesMax: sizeBytesMax)
+        var check = PieceCheck(
+            first: first, end: end, keepsPrefixes: keepsPrefixes, lanes: lanes, sizeBytesMax: sizeBytesMax)
         // From two blocks before: the first block has to follow the one before, and if that one's stored hash is damaged,
         // what its parts give.
         var next: Int? = max(0, first - 2)
@@ -120,6 +123,8 @@ struct PieceCheck {
         guard firstIndex >= 0, firstIndex < view.count else { return }
         var originsBefore = view.origins(before: firstIndex)
         let endIndex = min(view.count, end - height)
+        let confirmed = view.confirmed(
+            firstIndex..<max(firstIndex, endIndex), after: checker.previous?.hash ?? .zero, by: lanes)
         for index in firstIndex..<max(firstIndex, endIndex) {
             let place = height + index
             if place == first - 1 { previousHash = view.hash(index) }
@@ -131,7 +136,7 @@ struct PieceCheck {
                 continue
             }
             if block.origin != nil { originsBefore += 1 }
-            let fault = checker.check(block).fault
+            let fault = checker.check(block, isConfirmed: confirmed[index]).fault
             guard place >= first else { continue }
             if let origin = block.origin { origins.append(IdentityAt(identity: origin.hash, height: place)) }
             if keepsPrefixes { prefixes.append(block.hash.prefix) }

@@ -36,6 +36,7 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.scrubMegabytesPerSecond) var scrubMegabytesPerSecond: Int?
     @Option(Settings.readers) var readers: Int?
     @Option(Settings.hashesMax) var hashesMax: Int?
+    @Option(Settings.hashing) var hashing: HashLanes?
 
     func run() async throws {
         do {
@@ -58,6 +59,7 @@ struct Serve: AsyncParsableCommand {
         options.queueSizeBytesMax = try source.value(Settings.queueSizeBytesMax, flag: queueSizeBytesMax)
         options.readers = try source.value(Settings.readers, flag: readers)
         options.hashesMax = try source.value(Settings.hashesMax, flag: hashesMax)
+        options.lanes = try source.value(Settings.hashing, flag: hashing)
         var replicaSettings = ReplicaSettings()
         let intervalSeconds = try source.value(Settings.intervalSeconds, flag: intervalSeconds)
         replicaSettings.pace.checkSeconds = Double(intervalSeconds)

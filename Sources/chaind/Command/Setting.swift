@@ -1,6 +1,7 @@
 // What a setting is, and how its value is found: a flag, then the environment, then the file, then the default.
 
 import ArgumentParser
+import Chain
 import Configuration
 import Logging
 
@@ -49,6 +50,19 @@ struct LogLevel: SettingValue, CustomStringConvertible {
     }
 
     var description: String { level.rawValue }
+}
+
+extension HashLanes: SettingValue, CustomStringConvertible {
+    static var configType: ConfigType { .string }
+
+    public init?(argument: String) { self.init(name: argument) }
+
+    init?(content: ConfigContent) {
+        guard case .string(let text) = content else { return nil }
+        self.init(name: text)
+    }
+
+    public var description: String { name }
 }
 
 /// One setting: the name of its flag and of its key in the file, its default, its limits and its help.
@@ -101,6 +115,16 @@ extension Setting where Value == LogLevel {
         let names = "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         self.init(
             name: name, defaultValue: `default`, limits: names, accepts: { _ in true }, help: help, originalName: nil)
+    }
+}
+
+extension Setting where Value == HashLanes {
+    /// A way to hash that this processor has.
+    init(_ name: String, help: String) {
+        let names = HashLanes.all.map(\.name).joined(separator: ", ")
+        self.init(
+            name: name, defaultValue: .best, limits: "one of " + names, accepts: { _ in true }, help: help,
+            originalName: nil)
     }
 }
 

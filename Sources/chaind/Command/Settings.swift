@@ -1,5 +1,7 @@
 // Every setting of the program, declared once: name, default, limits, unit and help.
 
+import Chain
+
 /// The settings, by the names of their flags.
 enum Settings {
     static let host = Setting<String>(
@@ -48,6 +50,9 @@ enum Settings {
     static let hashesMax = Setting<Int>(
         "hashes-max", default: 20_000_000, in: 0...2_000_000_000,
         help: "How many blocks are found by their hash without a scan; each takes some bytes of memory.")
+
+    static let hashing = Setting<HashLanes>(
+        "hashing", help: "How stored blocks are checked; by openssl alone, one after the other, if in doubt.")
 
     static let connectionsMax = Setting<Int>(
         "connections-max", default: 1_024, in: 1...65_536, help: "How many clients may be connected at once.")

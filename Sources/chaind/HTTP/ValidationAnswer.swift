@@ -8,6 +8,8 @@ struct ValidationAnswer: Equatable, Sendable {
     let report: ValidationReport
     /// How long it took.
     let seconds: Double
+    /// How it was hashed, where that is told.
+    var hashing: String?
 
     /// One JSON object, its keys in the documented order.
     var json: String {
@@ -16,8 +18,9 @@ struct ValidationAnswer: Equatable, Sendable {
                 "{\"height\":\(fault.height),\"kind\":\"\(fault.kind.rawValue)\","
                     + "\"expected\":\(fault.expected.jsonQuoted),\"found\":\(fault.found.jsonQuoted)}"
             } ?? "null"
+        let hashing = hashing.map { ",\"hashing\":\"\($0)\"" } ?? ""
         return "{\"state\":\"\(report.isValid ? "valid" : "invalid")\",\"height\":\(report.height),"
-            + "\"blocks\":\(report.blocks),\"seconds\":\(seconds.roundedToMilliseconds),\"fault\":\(fault)}"
+            + "\"blocks\":\(report.blocks),\"seconds\":\(seconds.roundedToMilliseconds),\"fault\":\(fault)\(hashing)}"
     }
 
     /// The same for a person, with the rate.

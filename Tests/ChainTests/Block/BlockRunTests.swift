@@ -50,7 +50,9 @@ import Testing
             var random = RandomList(seed: 7)
             try await random.fill(list, blocks: 600)
             var height = 0
-            while let slice = try await list.slice(from: height, limit: limit) {
+            while true {
+                var slices = list.slices(from: height, limit: limit).makeAsyncIterator()
+                guard let slice = try await slices.next() else { break }
                 let run = BlockRun(slice)
                 #expect(run.firstHeight == height && run.count == slice.count && run.endHeight == slice.endHeight)
                 #expect(run.lastHash == slice.lastHash)

@@ -102,10 +102,20 @@ public struct Hash: Hashable, Sendable {
     /// - Parameter buffer: at least 64 writable bytes.
     public func writeHex(to buffer: UnsafeMutableRawBufferPointer) {
         func write(_ word: UInt64, at position: Int) {
-            for index in 0..<16 {
-                let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * index)) & 0xF
-                buffer[position + index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-            }
+            write(UInt32(truncatingIfNeeded: word >> 32), at: position)
+            write(UInt32(truncatingIfNeeded: word), at: position + 8)
+        }
+        // Eight digits at once, each in a byte of its own.
+        func write(_ half: UInt32, at position: Int) {
+            var digits = UInt64(half)
+            digits = (digits | digits << 16) & 0x0000_FFFF_0000_FFFF
+            digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF
+            digits = (digits | digits << 4) & 0x0F0F_0F0F_0F0F_0F0F
+            // The bytes of ten and more, as ones, become the distance to the letters.
+            let letters = (digits &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+            let distance = UInt64(UInt8(ascii: "a") - UInt8(ascii: "0") - 10)
+            let text = digits &+ 0x3030_3030_3030_3030 &+ letters &* distance
+            buffer.storeBytes(of: text.bigEndian, toByteOffset: position, as: UInt64.self)
         }
         write(word0, at: 0)
         write(word1, at: 16)

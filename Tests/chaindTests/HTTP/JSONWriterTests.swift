@@ -46,6 +46,31 @@ import Testing
         #expect(String(buffer: buffer) == json)
     }
 
+    /// Eight bytes are looked at at once: what is to be escaped may be any of them, beside any others.
+    @Test func escapesAreFoundAtEveryPlace() {
+        for (character, escape) in [("\u{0}", "\\u0000"), ("\u{1f}", "\\u001f"), ("\"", "\\\""), ("\\", "\\\\")] {
+            for neighbour in ["x", " ", "!", "#", "[", "]", "\u{7f}", "é"] {
+                for place in 0..<20 {
+                    let before = String(repeating: neighbour, count: place)
+                    let after = String(repeating: neighbour, count: 20 - place)
+                    var buffer = ByteBuffer()
+                    buffer.writeJSON(before + character + after)
+                    #expect(String(buffer: buffer) == "\"" + before + escape + after + "\"")
+                }
+            }
+        }
+    }
+
+    @Test func numbersOfEveryLength() {
+        for number in [0, 9, 10, 99, 1_700_000_000, Int64.max, -1, Int64.min] {
+            let block = Block(
+                height: 0, timestamp: number, data: "", previousHash: .zero, hash: .zero, origin: nil)
+            var buffer = ByteBuffer()
+            buffer.writeJSON(block)
+            #expect(String(buffer: buffer).contains("\"timestamp\":\(number),"))
+        }
+    }
+
     @Test func everyCharacterComesBackFromAnotherDecoder() throws {
         let scalars = (0...0x2FF).compactMap { Unicode.Scalar(UInt32($0)) }
         let text = String(String.UnicodeScalarView(scalars)) + "世\u{FFFD}\u{FFFF}🌍\u{10FFFF}"

@@ -38,6 +38,8 @@ public final class BlockList: Sendable {
         let lock = try StoreLock(path: path)
         if !exists { exists = try StoreFile.exists(path: path) }
         if !exists { try StoreFile.create(path: path) }
+        // What a kill left of a rebuilding.
+        try StoreFile.remove(FileRebuild.newPath(path), for: path)
         let list = BlockList(path: path, options: options, lock: lock, now: now)
         do throws(SQLiteError) {
             try await list.writer.open()
@@ -56,9 +58,9 @@ public final class BlockList: Sendable {
         hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
         writer = StoreWriter(path: path, state: state, hashes: hashes)
         sequencer = Sequencer(writer: writer, options: options, now: now)
-        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path) }
-        hashReader = StoreReader(path: path)
-        scrubReader = StoreReader(path: path)
+        readers = (0..<max(1, options.readers)).map { _ in StoreReader(path: path, source: .live(state)) }
+        hashReader = StoreReader(path: path, source: .live(state))
+        scrubReader = StoreReader(path: path, source: .live(state))
         validation = SharedValidation(state: state) { end in
             try await BlockList.validate(path: path, end: end, state: state)
         }
@@ -100,7 +102,7 @@ public final class BlockList: Sendable {
             height: head.height, headHash: head.hash, headTimestamp: head.timestamp,
             validatedHeight: state.validatedHeight, settledHeight: state.settledHeight,
             finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)),
-            repairs: state.repairs)
+            structureFault: state.structureFault, repairs: state.repairs)
     }
 
     /// The block at a height, checked; `nil` beyond the head.
@@ -186,7 +188,7 @@ public final class BlockList: Sendable {
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
-            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2),
+            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2, source: .live(state)),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
@@ -199,7 +201,7 @@ public final class BlockList: Sendable {
     private static func validate(path: String, end: Int, state: ListState) async throws -> ValidationReport {
         let validation = ListValidation(
             end: end, state: state, stopsAtFirstFault: true,
-            readers: scanReaders(path: path, count: coreCount)
+            readers: scanReaders(path: path, count: coreCount, source: .live(state))
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first
@@ -226,8 +228,17 @@ public final class BlockList: Sendable {
         return ValidationReport(height: end - 1, blocks: fault?.height ?? end, fault: fault)
     }
 
+    /// What is wrong with the structure of a file that nobody has open; `nil` if nothing is.
+    ///
+    /// - Throws: `OpenError`, `ReadError`.
+    public static func structureFault(path: String) async throws -> String? {
+        let file = try OfflineFile(path: path)
+        defer { file.close() }
+        return try await StoreReader(path: path, source: .offline(parameters: file.parameters)).structureFault()
+    }
+
     private static func scanReaders(
-        path: String, count: Int, source: StoreReader.Source = .live
+        path: String, count: Int, source: StoreReader.Source
     ) -> [StoreReader] {
         (0..<max(1, count)).map { _ in StoreReader(path: path, source: source) }
     }

@@ -23,7 +23,9 @@ extension BlockList {
     /// - Throws: `ReadError` other than damage.
     public func tablesFault() async throws(ReadError) -> String? {
         for table in StoreFile.smallTables {
-            if let fault = try await scrubReader.structureFault(table: table) { return "\(table): \(fault)" }
+            guard let fault = try await scrubReader.structureFault(table: table) else { continue }
+            state.structureDamaged("\(table): \(fault)")
+            return "\(table): \(fault)"
         }
         return nil
     }
@@ -99,7 +101,7 @@ extension BlockList {
     }
 
     /// Reads the whole file, so not again for each of the blocks that are repaired in a minute.
-    private func checkStructure() async throws(RepairError) {
+    func checkStructure() async throws(RepairError) {
         let now = nowSeconds
         guard abs(now - state.structureCheckedTime) >= 60 else { return }
         let fault: String?
@@ -108,7 +110,10 @@ extension BlockList {
         } catch {
             throw RepairError(error)
         }
-        if let fault { throw .structure(fault) }
+        if let fault {
+            state.structureDamaged(fault)
+            throw .structure(fault)
+        }
         state.structureChecked(at: now)
     }
 }

@@ -52,7 +52,7 @@ struct CandidateChain {
     /// - Parameters:
     ///   - head: the list's, as the writer knows it; its hash is zero if it was damaged when the database was opened.
     ///   - isConfirmed: whether a member has these blocks in its list, or an operator takes them: enough for a damaged head
-    ///     whose parts give this hash.
+    ///     whose parts give this hash, or of which nothing can be read.
     func highestVouched(head: Head, isConfirmed: Bool, on connection: Connection) throws(SQLiteError) -> Int? {
         for height in heights.reversed() where height <= head.height {
             if try isVouched(height, head: head, isConfirmed: isConfirmed, on: connection) { return height }
@@ -73,7 +73,10 @@ struct CandidateChain {
         guard isConfirmed, try Lineage.list.storedHash(at: height - 1, on: connection) == previousHash else {
             return false
         }
-        return try parts(at: height, on: connection) { $0.computedHash(after: previousHash) } == hash
+        let computed = try parts(at: height, on: connection) { $0.computedHash(after: previousHash) }
+        if let computed { return computed == hash }
+        // Nothing is left of it that could say what it was: the member's block is taken as it would be with its list.
+        return try Lineage.list.storedHash(at: height, on: connection) == nil
     }
 
     /// Whether the next block of the list is good after this hash.

@@ -125,12 +125,9 @@ enum StoreFile {
     /// Lets a database of version 1 be read as it is: its list is one segment.
     static func readAsCurrent(_ connection: Connection) throws(SQLiteError) {
         guard try connection.number("PRAGMA user_version") == 1 else { return }
+        try SegmentStatements.supposeOne(on: connection)
         try connection.execute(
-            """
-            CREATE TEMP TABLE segments(first INTEGER PRIMARY KEY, branch INTEGER NOT NULL) STRICT;
-            INSERT INTO temp.segments(first, branch) VALUES(0, 0);
-            CREATE TEMP VIEW runs AS SELECT position, blocks, content, NULL AS acknowledged FROM main.runs;
-            """)
+            "CREATE TEMP VIEW runs AS SELECT position, blocks, content, NULL AS acknowledged FROM main.runs")
     }
 
     /// Whether there is a file; if there is, refuses one that is not ours. Reads the header only and changes nothing.
@@ -145,11 +142,22 @@ enum StoreFile {
         guard attributes.st_mode & S_IFMT == S_IFREG else {
             throw OpenError(path: path, reason: .notADatabase)
         }
-        try checkHeader(path: path, sizeBytes: Int(attributes.st_size))
+        // With a WAL beside it, the file may lack pages that the WAL still holds.
+        let expectedBytes = try expectedSizeBytes(path: path)
+        let foundBytes = Int(attributes.st_size)
+        if foundBytes < expectedBytes && walSizeBytes(path: path) == 0 {
+            throw OpenError(path: path, reason: .truncated(expectedBytes: expectedBytes, foundBytes: foundBytes))
+        }
         return true
     }
 
-    private static func checkHeader(path: String, sizeBytes: Int) throws(OpenError) {
+    /// Refuses a file that is missing or not ours, even if parts of it are lost.
+    static func checkIsOurs(path: String) throws(OpenError) { _ = try expectedSizeBytes(path: path) }
+
+    /// The size that the header of a file says it has.
+    ///
+    /// - Throws: `OpenError` for a file that is not ours.
+    private static func expectedSizeBytes(path: String) throws(OpenError) -> Int {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw OpenError(path: path, reason: .fileSystem(operation: "reading it", code: errno))
@@ -172,12 +180,8 @@ enum StoreFile {
         guard number(60) <= UInt32(formatVersion) else {
             throw OpenError(path: path, reason: .newerVersion(found: Int(number(60)), supported: formatVersion))
         }
-        // With a WAL beside it, the file may lack pages that the WAL still holds.
         let pageSizeBytes = number(16) >> 16 == 1 ? 65536 : Int(number(16) >> 16)
-        let expectedBytes = pageSizeBytes * Int(number(28))
-        if sizeBytes < expectedBytes && walSizeBytes(path: path) == 0 {
-            throw OpenError(path: path, reason: .truncated(expectedBytes: expectedBytes, foundBytes: sizeBytes))
-        }
+        return pageSizeBytes * Int(number(28))
     }
 
     /// The size of the WAL that a process left behind; 0 where there is none.
@@ -229,9 +233,45 @@ enum StoreFile {
         }
     }
 
+    /// Moves the WAL of a file whose structure is damaged into it.
+    static func emptyWAL(ofDamaged path: String) throws(SQLiteError) {
+        let connection = try Connection(path: path, access: .damaged(writable: true))
+        defer { connection.close() }
+        try connection.emptyWAL()
+    }
+
+    /// Where the next damaged file is kept. What a kill left there is another name of the one that still is in its place.
+    static func keptPath(_ path: String) -> String {
+        var number = 1
+        while true {
+            let kept = path + (number == 1 ? ".damaged" : ".damaged-\(number)")
+            var own = stat()
+            var other = stat()
+            guard stat(kept, &other) == 0 else { return kept }
+            if stat(path, &own) == 0, own.st_ino == other.st_ino { return kept }
+            number += 1
+        }
+    }
+
+    /// Puts a closed database in the place of another whose WAL is empty, and keeps that one. There is a whole database at
+    /// `path` at every moment. The caller holds the lock, and nobody opens the file meanwhile.
+    static func replace(_ path: String, by newPath: String, keeping keptPath: String) throws(OpenError) {
+        try unlinkFiles([keptPath], for: path)
+        guard link(path, keptPath) == 0 else {
+            throw OpenError(path: path, reason: .fileSystem(operation: "keeping it as \(keptPath)", code: errno))
+        }
+        // Who still reads the old file has these open, and must not share them with the new one.
+        try unlinkFiles([path + "-wal", path + "-shm"], for: path)
+        try move(newPath, to: path)
+    }
+
     /// Removes a database file that was never put into place, with what SQLite keeps beside it.
     static func remove(_ leftover: String, for path: String) throws(OpenError) {
-        for name in [leftover, leftover + "-journal", leftover + "-wal", leftover + "-shm"] {
+        try unlinkFiles([leftover, leftover + "-journal", leftover + "-wal", leftover + "-shm"], for: path)
+    }
+
+    private static func unlinkFiles(_ names: [String], for path: String) throws(OpenError) {
+        for name in names {
             guard unlink(name) == 0 || errno == ENOENT else {
                 throw OpenError(path: path, reason: .fileSystem(operation: "removing \(name)", code: errno))
             }

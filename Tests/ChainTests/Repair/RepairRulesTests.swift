@@ -343,19 +343,6 @@ struct RepairRulesTests {
 }
 
 extension ForkedList {
-    /// Appends texts that name their heights, some at a time, until the list is so high.
-    @discardableResult
-    fileprivate func append(_ height: Int, name: String = "text") async throws -> [Block] {
-        var blocks: [Block] = []
-        while try list.status.height < height {
-            let first = try list.status.height + 1
-            let end = min(height, first + 49)
-            blocks += try await list.append(
-                AppendRequest(drafts: (first...end).map { Draft(data: "\(name) \($0),") }))
-        }
-        return blocks
-    }
-
     /// Flips a bit of the block's text in the file.
     fileprivate func flipText(at height: Int) async throws {
         try await change(at: height) { run, index in

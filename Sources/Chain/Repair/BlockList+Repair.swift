@@ -54,7 +54,14 @@ extension BlockList {
         let replacements = state.replacements
         let end = state.head.height + 1
         guard 0..<end ~= height else { return nil }
-        let range = try await scrubReader.damagedRange(at: height, below: end)
+        let range: DamagedRange?
+        do throws(ReadError) {
+            range = try await scrubReader.damagedRange(at: height, below: end)
+        } catch {
+            // It may be more than blocks that is damaged; then that has to be put right first, and `status` says so.
+            if case .damaged = error { try await checkStructure(after: error) }
+            throw error
+        }
         if range == nil { _ = state.scrubbed(height..<height + 1, damaged: [], replacements: replacements) }
         return range
     }
@@ -100,8 +107,16 @@ extension BlockList {
         return try result.get()
     }
 
+    private func checkStructure(after damage: ReadError) async throws(ReadError) {
+        do throws(RepairError) {
+            try await checkStructure()
+        } catch {
+            guard case .structure = error else { throw damage }
+        }
+    }
+
     /// Reads the whole file, so not again for each of the blocks that are repaired in a minute.
-    func checkStructure() async throws(RepairError) {
+    private func checkStructure() async throws(RepairError) {
         let now = nowSeconds
         guard abs(now - state.structureCheckedTime) >= 60 else { return }
         let fault: String?

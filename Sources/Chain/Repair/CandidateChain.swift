@@ -69,14 +69,23 @@ struct CandidateChain {
         if try Lineage.list.storedHash(at: height, on: connection) == hash { return true }
         guard height == head.height else { return try isFollowed(hash, at: height, on: connection) }
         if head.hash != .zero { return head.hash == hash }
+        guard isConfirmed else { return false }
         let previousHash = previousHash(at: height)
-        guard isConfirmed, try Lineage.list.storedHash(at: height - 1, on: connection) == previousHash else {
-            return false
+        if let computed = try parts(at: height, on: connection, { $0.computedHash(after: previousHash) }) {
+            let storedHash = try Lineage.list.storedHash(at: height - 1, on: connection)
+            return computed == hash && storedHash == previousHash
         }
-        let computed = try parts(at: height, on: connection) { $0.computedHash(after: previousHash) }
-        if let computed { return computed == hash }
-        // Nothing is left of it that could say what it was: the member's block is taken as it would be with its list.
-        return try Lineage.list.storedHash(at: height, on: connection) == nil
+        // Nothing is left that could say what the head was: the member's block is taken, as it would be with its list.
+        return try contradictsNothing(upTo: height, on: connection)
+    }
+
+    /// Whether each stored hash that can be read is that of these blocks.
+    private func contradictsNothing(upTo last: Int, on connection: Connection) throws(SQLiteError) -> Bool {
+        for height in first...last {
+            guard let stored = try Lineage.list.storedHash(at: height, on: connection) else { continue }
+            if stored != hash(at: height) { return false }
+        }
+        return true
     }
 
     /// Whether the next block of the list is good after this hash.

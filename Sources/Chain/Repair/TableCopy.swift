@@ -16,7 +16,7 @@ struct TableCopy {
     static let tables = [
         TableCopy(name: "leftovers", key: ["branch", "first"], columns: 5),
         TableCopy(name: "orphans", key: ["id"], columns: 9),
-        TableCopy(name: "idempotency", key: ["key"], columns: 5),
+        TableCopy(name: "idempotency", key: ["key"], columns: 5, index: "idempotency_taken"),
         TableCopy(name: "properties", key: ["name"], columns: 2),
         TableCopy(name: "repairs", key: ["id"], columns: 5),
     ]
@@ -24,6 +24,8 @@ struct TableCopy {
     let name: String
     let key: [String]
     private let columns: Int
+    /// An index that has every row.
+    private var index: String?
 
     /// Copies from both ends, up to what cannot be read: a page that is lost takes along what stands below it, which is
     /// next to each other.
@@ -32,10 +34,23 @@ struct TableCopy {
         if first.isWhole {
             // A page that is another one's holds rows as well, but not those that belong there.
             let fault = try source.structureFault(table: name)
-            return fault == nil ? .all : .allBut(after: nil, before: nil)
+            if fault == nil { return .all }
+            return try isIndexLost(source) ? .all : .allBut(after: nil, before: nil)
         }
         let last = try copyRows(ascending: false, from: source, to: target)
         return .allBut(after: first.lastKey, before: last.lastKey)
+    }
+
+    /// Whether it is the index that cannot be read: that hides no rows.
+    private func isIndexLost(_ source: Connection) throws(SQLiteError) -> Bool {
+        guard let index else { return false }
+        do throws(SQLiteError) {
+            _ = try source.number("SELECT count(*) FROM \(name) INDEXED BY \(index)")
+            return false
+        } catch {
+            guard error.isDamage else { throw error }
+            return true
+        }
     }
 
     private func copyRows(

@@ -191,6 +191,46 @@ struct RebuildTests {
         }
     }
 
+    @Test func aKeyThatMayBeLostIsAnUnknownOutcomeForADay() async throws {
+        try await withLists(1) { lists in
+            let list = lists[0]
+            for number in 0..<200 {
+                _ = try await list.list.append(
+                    AppendRequest(
+                        drafts: [Draft(data: "text \(number)")],
+                        idempotency: Idempotency(key: "key \(100 + number)", requestHash: .zero)))
+            }
+            try await list.close()
+            let good = try Data(contentsOf: URL(fileURLWithPath: list.path))
+            let damaged = PageDamage.zeros.done(to: good, page: try #require(pageOfKeys(around: "key 200", in: good)))
+            try damaged.write(to: URL(fileURLWithPath: list.path))
+            let report = try await BlockList.rebuild(path: list.path, from: [], now: Self.now)
+            #expect(report.incompleteTables == ["idempotency"])
+            try await list.open()
+            var lost = 0
+            for number in 0..<200 {
+                let request = AppendRequest(
+                    drafts: [Draft(data: "text \(number)")],
+                    idempotency: Idempotency(key: "key \(100 + number)", requestHash: .zero))
+                do {
+                    #expect(try await list.list.append(request).first?.height == number + 1)
+                } catch AppendError.outcomeUnknown {
+                    lost += 1
+                }
+            }
+            #expect(1..<150 ~= lost, "\(lost)")
+            #expect(try list.list.status.height == 200, "no retry was appended")
+            let elsewhere = AppendRequest(
+                drafts: [Draft(data: "new")], idempotency: Idempotency(key: "new key", requestHash: .zero))
+            #expect(try await list.list.append(elsewhere).first?.height == 201)
+            // After a day no key is remembered anyway.
+            list.clock.withLock { $0 += Idempotency.lifetimeSeconds + 1 }
+            let late = AppendRequest(
+                drafts: [Draft(data: "late")], idempotency: Idempotency(key: "key 200", requestHash: .zero))
+            #expect(try await list.list.append(late).first?.height == 202)
+        }
+    }
+
     @Test func anotherListsBlocksAreNotTaken() async throws {
         try await ListOfAllKinds.with { kinds in
             try await kinds.member.close()
@@ -217,6 +257,15 @@ struct RebuildTests {
             try await kinds.list.open()
         }
     }
+}
+
+/// The leaf of the table of idempotency keys that has a key; the one of its index has more keys.
+private func pageOfKeys(around key: String, in content: Data) -> Int? {
+    let pages = (0..<content.count / PageDamage.pageSizeBytes).map { page in
+        content[page * PageDamage.pageSizeBytes..<(page + 1) * PageDamage.pageSizeBytes]
+    }
+    let found = pages.indices.filter { pages[$0].first == 0x0A && pages[$0].firstRange(of: Data(key.utf8)) != nil }
+    return found.min { pages[$0].ranges(of: Data("key ".utf8)).count < pages[$1].ranges(of: Data("key ".utf8)).count }
 }
 
 extension ListOfAllKinds {

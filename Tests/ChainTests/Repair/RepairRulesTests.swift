@@ -64,6 +64,24 @@ struct RepairRulesTests {
         }
     }
 
+    @Test func aHeadOfWhichNothingCanBeReadIsWhatAMemberHas() async throws {
+        try await withEqualLists { lists in
+            try await lists[0].close()
+            let database = RawDatabase(path: lists[0].path)
+            var run = try #require(try database.runs().last)
+            let first = Int(run.position)
+            run.content = []
+            try database.update(run)
+            try await lists[0].open()
+            #expect(try lists[0].list.status.headHash == .zero)
+            await #expect(throws: RepairError.self) { try await lists[0].list.repairHashes(at: first..<701) }
+            #expect(try await lists[0].repair(at: 700, from: lists[1]).map(\.height) == Array(first...700))
+            #expect(try lists[0].list.status.headHash == lists[1].list.status.headHash)
+            try await lists[0].append(701)
+            #expect(try await lists[0].list.validate().isValid)
+        }
+    }
+
     /// The texts of the head are ours, but not the blocks before it: they are damaged, and a member has others there.
     @Test func aHeadOfTheSameTextVouchesForNothingBeforeIt() async throws {
         try await withLists(2) { lists in

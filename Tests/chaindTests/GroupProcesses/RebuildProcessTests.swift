@@ -84,7 +84,7 @@ struct RebuildProcessTests {
     @Test(.timeLimit(.minutes(5))) func withoutTheMemberItIsToldAndHealsWhenThatReturns() async throws {
         try await withEqualNodes { group, node in
             let page = try page(of: 1_000, in: node)
-            try overwrite(node, pages: page..<page + 1)
+            try overwrite(node, pages: page - 2..<page + 2)
             #expect(try await group.nodes[1].end(SIGTERM) == 0)
             try await node.start()
             try await eventually("it is told") {

@@ -61,14 +61,16 @@ struct Node {
         try outcome.get()
     }
 
-    /// Opens the database; one that has lost what it needs to be opened is rebuilt first.
+    /// Opens the database; one that has lost what it needs to be opened is rebuilt first, if any member can be known without
+    /// it.
     private func open(time: GroupTime, transport: Transport, logger: Logger) async throws -> BlockList {
         do throws(OpenError) {
             return try await open(time: time)
         } catch {
-            guard error.isDamage else { throw error }
+            let members = error.isDamage ? try await membersBesideTheDatabase() : []
+            guard !members.isEmpty else { throw error }
             logger.error("the database is damaged and is rebuilt", metadata: ["reason": "\(error)"])
-            logger.tell(try await rebuild(time: time, transport: transport))
+            logger.tell(try await rebuild(from: members.map { RebuildSource($0, transport: transport) }, time: time))
         }
         return try await open(time: time)
     }
@@ -77,12 +79,13 @@ struct Node {
         try await BlockList.open(path: databasePath, options: listOptions) { time.seconds }
     }
 
-    /// Asks the members that can be known without the database.
-    private func rebuild(time: GroupTime, transport: Transport) async throws -> RebuildReport {
+    private func membersBesideTheDatabase() async throws -> [MemberAddress] {
         let file = SyncFile(path: syncFilePath)
         let addresses = try await NIOThreadPool.singleton.runIfActive { try file.addresses() }
-        let sources = Set(addresses + [location.join].compactMap(\.self)).sorted()
-            .map { RebuildSource($0, transport: transport) }
+        return Set(addresses + [location.join].compactMap(\.self)).sorted()
+    }
+
+    private func rebuild(from sources: [RebuildSource], time: GroupTime) async throws -> RebuildReport {
         do throws(RebuildError) {
             return try await BlockList.rebuild(path: databasePath, from: sources, now: time.seconds)
         } catch {

@@ -233,44 +233,12 @@ enum StoreFile {
         }
     }
 
-    /// Moves the WAL of a file whose structure is damaged into it.
-    static func emptyWAL(ofDamaged path: String) throws(SQLiteError) {
-        let connection = try Connection(path: path, access: .damaged(writable: true))
-        defer { connection.close() }
-        try connection.emptyWAL()
-    }
-
-    /// Where the next damaged file is kept. What a kill left there is another name of the one that still is in its place.
-    static func keptPath(_ path: String) -> String {
-        var number = 1
-        while true {
-            let kept = path + (number == 1 ? ".damaged" : ".damaged-\(number)")
-            var own = stat()
-            var other = stat()
-            guard stat(kept, &other) == 0 else { return kept }
-            if stat(path, &own) == 0, own.st_ino == other.st_ino { return kept }
-            number += 1
-        }
-    }
-
-    /// Puts a closed database in the place of another whose WAL is empty, and keeps that one. There is a whole database at
-    /// `path` at every moment. The caller holds the lock, and nobody opens the file meanwhile.
-    static func replace(_ path: String, by newPath: String, keeping keptPath: String) throws(OpenError) {
-        try unlinkFiles([keptPath], for: path)
-        guard link(path, keptPath) == 0 else {
-            throw OpenError(path: path, reason: .fileSystem(operation: "keeping it as \(keptPath)", code: errno))
-        }
-        // Who still reads the old file has these open, and must not share them with the new one.
-        try unlinkFiles([path + "-wal", path + "-shm"], for: path)
-        try move(newPath, to: path)
-    }
-
     /// Removes a database file that was never put into place, with what SQLite keeps beside it.
     static func remove(_ leftover: String, for path: String) throws(OpenError) {
         try unlinkFiles([leftover, leftover + "-journal", leftover + "-wal", leftover + "-shm"], for: path)
     }
 
-    private static func unlinkFiles(_ names: [String], for path: String) throws(OpenError) {
+    static func unlinkFiles(_ names: [String], for path: String) throws(OpenError) {
         for name in names {
             guard unlink(name) == 0 || errno == ENOENT else {
                 throw OpenError(path: path, reason: .fileSystem(operation: "removing \(name)", code: errno))

@@ -10,11 +10,16 @@ import Testing
 struct RebuildTests {
     private static let now: Int64 = 1_700_000_000
 
+    /// Not the first one: without it, it is no database at all. Every one of those that SQLite may take for good, and of the
+    /// first ones, where the roots are; else some.
+    private func pages(of kinds: ListOfAllKinds, for damage: PageDamage) -> [Int] {
+        kinds.pages.dropFirst().filter { $0 < 20 || $0 % 3 == 0 || damage == .zeros || damage == .anotherPage }
+    }
+
     @Test(arguments: PageDamage.allCases)
     func aFileThatNobodyHasOpenIsRebuiltWhateverPageIsLost(damage: PageDamage) async throws {
         try await ListOfAllKinds.with { kinds in
-            // Not the first page: without it, it is no database at all.
-            for page in kinds.pages.dropFirst() {
+            for page in pages(of: kinds, for: damage) {
                 let content = damage.done(to: kinds.good, page: page)
                 try kinds.put(content)
                 let comment: Comment = "page \(page), \(damage)"
@@ -45,7 +50,7 @@ struct RebuildTests {
     @Test(arguments: PageDamage.allCases)
     func anOpenFileIsRebuiltWhateverPageIsLost(damage: PageDamage) async throws {
         try await ListOfAllKinds.with { kinds in
-            for page in kinds.pages.dropFirst() {
+            for page in pages(of: kinds, for: damage) {
                 let comment: Comment = "page \(page), \(damage)"
                 try kinds.put(kinds.good)
                 try await kinds.list.open()

@@ -236,6 +236,31 @@ struct RebuildTests {
         }
     }
 
+    /// A member whose list parts from ours within what is lost has valid blocks for it, but not ours.
+    @Test func blocksThatOursDoNotFollowAreNotTaken() async throws {
+        try await ListOfAllKinds.with { kinds in
+            let other = ForkedList(path: kinds.member.path + ".other")
+            try await other.open()
+            let runs = try await kinds.member.runs(from: 1).compactMap { $0.part(1..<600) }
+            var reception = try await other.list.reception(after: 0, hash: Block.genesis.hash)
+            _ = try await reception.take(runs, latestTimestamp: .max)
+            #expect(try other.list.status.height == 599)
+            try await other.append(1_000, name: "other")
+            let page = try #require(try kinds.pageOfBlocks())
+            let content = PageDamage.zeros.done(to: kinds.good, page: page)
+            try kinds.put(content)
+            await #expect(throws: RebuildError.self) {
+                _ = try await BlockList.rebuild(path: kinds.list.path, from: [other.source()], now: Self.now)
+            }
+            #expect(try Data(contentsOf: URL(fileURLWithPath: kinds.list.path)) == content)
+            let report = try await BlockList.rebuild(
+                path: kinds.list.path, from: [other.source(), kinds.member.source()], now: Self.now)
+            try await kinds.expectWhole(report, "after another list")
+            try await other.close()
+            try await kinds.list.open()
+        }
+    }
+
     @Test func anotherListsBlocksAreNotTaken() async throws {
         try await ListOfAllKinds.with { kinds in
             try await kinds.member.close()

@@ -39,6 +39,8 @@ public final class BlockList: Sendable {
         let lock = try StoreLock(path: path)
         if !exists { exists = try StoreFile.exists(path: path) }
         if !exists { try StoreFile.create(path: path) }
+        // What a kill left of a rebuilding.
+        try StoreFile.remove(FileRebuild.newPath(path), for: path)
         let list = BlockList(path: path, options: options, lock: lock, now: now)
         do throws(SQLiteError) {
             try await list.writer.open()
@@ -58,10 +60,10 @@ public final class BlockList: Sendable {
         writer = StoreWriter(path: path, state: state, hashes: hashes)
         sequencer = Sequencer(writer: writer, options: options, now: now)
         readers = (0..<max(1, options.readers)).map { _ in
-            StoreReader(path: path, lanes: options.lanes)
+            StoreReader(path: path, source: .live(state), lanes: options.lanes)
         }
-        hashReader = StoreReader(path: path, lanes: options.lanes)
-        scrubReader = StoreReader(path: path, lanes: options.lanes)
+        hashReader = StoreReader(path: path, source: .live(state), lanes: options.lanes)
+        scrubReader = StoreReader(path: path, source: .live(state), lanes: options.lanes)
         lanes = options.lanes
         validation = SharedValidation(state: state) { end in
             try await BlockList.validate(path: path, end: end, state: state, lanes: options.lanes)
@@ -104,7 +106,7 @@ public final class BlockList: Sendable {
             height: head.height, headHash: head.hash, headTimestamp: head.timestamp,
             validatedHeight: state.validatedHeight, settledHeight: state.settledHeight,
             finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)),
-            repairs: state.repairs)
+            structureFault: state.structureFault, repairs: state.repairs)
     }
 
     /// The block at a height, checked; `nil` beyond the head.
@@ -190,7 +192,8 @@ public final class BlockList: Sendable {
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
-            readers: BlockList.scanReaders(path: path, count: BlockList.coreCount / 2, lanes: lanes),
+            readers: BlockList.scanReaders(
+                path: path, count: BlockList.coreCount / 2, source: .live(state), lanes: lanes),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
@@ -205,7 +208,7 @@ public final class BlockList: Sendable {
     ) async throws -> ValidationReport {
         let validation = ListValidation(
             end: end, state: state, stopsAtFirstFault: true,
-            readers: scanReaders(path: path, count: coreCount, lanes: lanes)
+            readers: scanReaders(path: path, count: coreCount, source: .live(state), lanes: lanes)
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first
@@ -223,7 +226,7 @@ public final class BlockList: Sendable {
         let file = try OfflineFile(path: path)
         defer { file.close() }
         let readers = scanReaders(
-            path: path, count: coreCount, lanes: lanes, source: .offline(parameters: file.parameters))
+            path: path, count: coreCount, source: .offline(parameters: file.parameters), lanes: lanes)
         // An empty table lacks the genesis.
         let end = max(1, try await readers[0].endHeight())
         let validation = ListValidation(end: end, stopsAtFirstFault: true, readers: readers) { checkedEnd, _ in
@@ -233,8 +236,17 @@ public final class BlockList: Sendable {
         return ValidationReport(height: end - 1, blocks: fault?.height ?? end, fault: fault)
     }
 
+    /// What is wrong with the structure of a file that nobody has open; `nil` if nothing is.
+    ///
+    /// - Throws: `OpenError`, `ReadError`.
+    public static func structureFault(path: String) async throws -> String? {
+        let file = try OfflineFile(path: path)
+        defer { file.close() }
+        return try await StoreReader(path: path, source: .offline(parameters: file.parameters)).structureFault()
+    }
+
     private static func scanReaders(
-        path: String, count: Int, lanes: HashLanes, source: StoreReader.Source = .live
+        path: String, count: Int, source: StoreReader.Source, lanes: HashLanes
     ) -> [StoreReader] {
         (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, lanes: lanes) }
     }

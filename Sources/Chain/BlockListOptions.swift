@@ -36,6 +36,8 @@ public struct ListStatus: Hashable, Sendable {
     public let finalHeight: Int
     /// The lowest damaged heights, at most 100, ascending.
     public let damagedHeights: [Int]
+    /// What is said to be wrong with the structure of the file: to be looked at by `BlockList.rebuild`. `nil` if nothing is.
+    public let structureFault: String?
     /// The last repairs, at most 10, newest first.
     public let repairs: [Repair]
 }

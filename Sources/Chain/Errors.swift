@@ -29,6 +29,15 @@ public struct OpenError: Error, Sendable, CustomStringConvertible {
     /// What is wrong with it.
     public let reason: Reason
 
+    /// Whether it is a database of ours of which parts are lost: `BlockList.rebuild` may bring it back.
+    public var isDamage: Bool {
+        switch reason {
+        case .truncated: true
+        case .database(let error): error.isDamage
+        default: false
+        }
+    }
+
     init(path: String, reason: Reason) {
         self.path = path
         self.reason = reason

@@ -4,8 +4,8 @@
 actor StoreReader {
     /// How a reader opens the file.
     enum Source: Sendable {
-        /// Beside the writer of this process.
-        case live
+        /// Beside the writer of this process, which says when another file takes the place of this one.
+        case live(ListState)
         /// A file that nobody has open, with the parameters of `Connection.Access.offline`.
         case offline(parameters: String)
     }
@@ -15,11 +15,13 @@ actor StoreReader {
     private let source: Source
     let lanes: HashLanes
     private var connection: Connection?
+    /// The file that the connection has open, by how often it was replaced.
+    private var replacement = 0
     private var isClosed = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(path: String, source: Source = .live, lanes: HashLanes) {
+    init(path: String, source: Source, lanes: HashLanes = .none) {
         self.path = path
         self.source = source
         self.lanes = lanes
@@ -32,21 +34,28 @@ actor StoreReader {
         isClosed = true
     }
 
-    private func opened() throws(ReadError) -> Connection {
-        if isClosed { throw .closed }
+    private func opened() throws(SQLiteError) -> Connection {
+        if case .live(let state) = source, replacement != state.fileReplacements {
+            connection?.close()
+            connection = nil
+        }
         if let connection { return connection }
-        do throws(SQLiteError) {
-            let opened: Connection
-            switch source {
-            case .live: opened = try Connection(path: path, access: .readOnly)
-            case .offline(let parameters):
-                opened = try Connection(path: path, access: .offline(parameters: parameters))
-                try StoreFile.readAsCurrent(opened)
+        let opened = try open()
+        connection = opened
+        return opened
+    }
+
+    private func open() throws(SQLiteError) -> Connection {
+        switch source {
+        case .live(let state):
+            return try state.withFile { replacements throws(SQLiteError) in
+                replacement = replacements
+                return try Connection(path: path, access: .readOnly)
             }
-            connection = opened
+        case .offline(let parameters):
+            let opened = try Connection(path: path, access: .offline(parameters: parameters))
+            try StoreFile.readAsCurrent(opened)
             return opened
-        } catch {
-            throw .database(error)
         }
     }
 
@@ -175,9 +184,9 @@ actor StoreReader {
     func reading<Answer>(
         _ height: Int, _ body: (Connection) throws(SQLiteError) -> Answer
     ) throws(ReadError) -> Answer {
-        let connection = try opened()
+        if isClosed { throw .closed }
         do throws(SQLiteError) {
-            return try body(connection)
+            return try body(opened())
         } catch {
             throw error.isDamage ? .damaged(height: height) : .database(error)
         }

@@ -23,7 +23,9 @@ extension BlockList {
     /// - Throws: `ReadError` other than damage.
     public func tablesFault() async throws(ReadError) -> String? {
         for table in StoreFile.smallTables {
-            if let fault = try await scrubReader.structureFault(table: table) { return "\(table): \(fault)" }
+            guard let fault = try await scrubReader.structureFault(table: table) else { continue }
+            state.structureDamaged("\(table): \(fault)")
+            return "\(table): \(fault)"
         }
         return nil
     }
@@ -52,7 +54,14 @@ extension BlockList {
         let replacements = state.replacements
         let end = state.head.height + 1
         guard 0..<end ~= height else { return nil }
-        let range = try await scrubReader.damagedRange(at: height, below: end)
+        let range: DamagedRange?
+        do throws(ReadError) {
+            range = try await scrubReader.damagedRange(at: height, below: end)
+        } catch {
+            // It may be more than blocks that is damaged; then that has to be put right first, and `status` says so.
+            if case .damaged = error { try await checkStructure(after: error) }
+            throw error
+        }
         if range == nil { _ = state.scrubbed(height..<height + 1, damaged: [], replacements: replacements) }
         return range
     }
@@ -98,6 +107,14 @@ extension BlockList {
         return try result.get()
     }
 
+    private func checkStructure(after damage: ReadError) async throws(ReadError) {
+        do throws(RepairError) {
+            try await checkStructure()
+        } catch {
+            guard case .structure = error else { throw damage }
+        }
+    }
+
     /// Reads the whole file, so not again for each of the blocks that are repaired in a minute.
     private func checkStructure() async throws(RepairError) {
         let now = nowSeconds
@@ -108,7 +125,10 @@ extension BlockList {
         } catch {
             throw RepairError(error)
         }
-        if let fault { throw .structure(fault) }
+        if let fault {
+            state.structureDamaged(fault)
+            throw .structure(fault)
+        }
         state.structureChecked(at: now)
     }
 }

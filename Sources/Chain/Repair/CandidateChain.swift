@@ -52,7 +52,7 @@ struct CandidateChain {
     /// - Parameters:
     ///   - head: the list's, as the writer knows it; its hash is zero if it was damaged when the database was opened.
     ///   - isConfirmed: whether a member has these blocks in its list, or an operator takes them: enough for a damaged head
-    ///     whose parts give this hash.
+    ///     whose parts give this hash, or of which nothing can be read.
     func highestVouched(head: Head, isConfirmed: Bool, on connection: Connection) throws(SQLiteError) -> Int? {
         for height in heights.reversed() where height <= head.height {
             if try isVouched(height, head: head, isConfirmed: isConfirmed, on: connection) { return height }
@@ -69,11 +69,23 @@ struct CandidateChain {
         if try Lineage.list.storedHash(at: height, on: connection) == hash { return true }
         guard height == head.height else { return try isFollowed(hash, at: height, on: connection) }
         if head.hash != .zero { return head.hash == hash }
+        guard isConfirmed else { return false }
         let previousHash = previousHash(at: height)
-        guard isConfirmed, try Lineage.list.storedHash(at: height - 1, on: connection) == previousHash else {
-            return false
+        if let computed = try parts(at: height, on: connection, { $0.computedHash(after: previousHash) }) {
+            let storedHash = try Lineage.list.storedHash(at: height - 1, on: connection)
+            return computed == hash && storedHash == previousHash
         }
-        return try parts(at: height, on: connection) { $0.computedHash(after: previousHash) } == hash
+        // Nothing is left that could say what the head was: the member's block is taken, as it would be with its list.
+        return try contradictsNothing(upTo: height, on: connection)
+    }
+
+    /// Whether each stored hash that can be read is that of these blocks.
+    private func contradictsNothing(upTo last: Int, on connection: Connection) throws(SQLiteError) -> Bool {
+        for height in first...last {
+            guard let stored = try Lineage.list.storedHash(at: height, on: connection) else { continue }
+            if stored != hash(at: height) { return false }
+        }
+        return true
     }
 
     /// Whether the next block of the list is good after this hash.

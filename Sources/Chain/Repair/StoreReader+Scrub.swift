@@ -32,18 +32,11 @@ extension StoreReader {
     /// What is wrong with the structure of the file, or of one table; `nil` if nothing is.
     func structureFault(table: String? = nil) throws(ReadError) -> String? {
         do throws(ReadError) {
-            return try reading(0) { connection throws(SQLiteError) in
-                // https://www.sqlite.org/pragma.html#pragma_quick_check
-                let sql = "PRAGMA quick_check(\(table.map { "'\($0)'" } ?? "1"))"
-                return try connection.with(sql) { statement throws(SQLiteError) in
-                    guard try statement.step() else { return "no answer" }
-                    let answer = try statement.text(0)
-                    return answer == "ok" ? nil : answer.replacing("\n", with: " ")
-                }
-            }
+            return try reading(0) { connection throws(SQLiteError) in try connection.structureFault(table: table) }
         } catch {
+            // Not even the first page can be read.
             guard case .damaged = error else { throw error }
-            return "a page that cannot be read"
+            return "the file cannot be opened"
         }
     }
 

@@ -39,6 +39,11 @@ struct Batch {
             guard requestHash == idempotency.requestHash else { return .failure(.idempotencyKeyReused) }
             return try blocks(of: identities, from: earlier.firstHeight, on: connection)
         }
+        if let idempotency = request.idempotency,
+            try LostKeys.mayHold(idempotency.key, now: now, on: connection)
+        {
+            return .failure(.outcomeUnknown(SQLiteError(SQLITE_CORRUPT, "looking for the idempotency key")))
+        }
         if let lastHash = request.lastHash, lastHash != head.hash {
             do throws(SQLiteError) {
                 return .failure(.invalidLastHash(head: try block(at: head.height, on: connection)))

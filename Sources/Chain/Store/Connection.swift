@@ -10,6 +10,8 @@ final class Connection {
         case readWrite
         /// Reads beside a writer of the same process.
         case readOnly
+        /// A file whose end may be lost.
+        case damaged(writable: Bool)
         /// Reads a file that nobody has open, through `file:` parameters, and leaves it as it is.
         case offline(parameters: String)
     }
@@ -24,8 +26,8 @@ final class Connection {
         var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
         var name = path
         switch access {
-        case .readWrite: flags |= SQLITE_OPEN_READWRITE
-        case .readOnly: flags |= SQLITE_OPEN_READONLY
+        case .readWrite, .damaged(writable: true): flags |= SQLITE_OPEN_READWRITE
+        case .readOnly, .damaged(writable: false): flags |= SQLITE_OPEN_READONLY
         case .offline(let parameters):
             flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
             // An empty authority, or a path of two slashes would be taken for one.
@@ -40,6 +42,9 @@ final class Connection {
         handle = opened
         // Two seconds are far above what a checkpoint of this process holds a lock for.
         sqlite3_busy_timeout(opened, 2_000)
+        // SQLite refuses a file that is shorter than its header says unless told that it is to be mended
+        // (https://www.sqlite.org/pragma.html#pragma_writable_schema).
+        if case .damaged = access { try execute("PRAGMA writable_schema = ON") }
         try execute("PRAGMA cache_size = -2000")
         try execute("PRAGMA mmap_size = 0")
     }
@@ -92,6 +97,23 @@ final class Connection {
     func emptyWAL() throws(SQLiteError) {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)"
         guard try number(sql) == 0 else { throw SQLiteError(SQLITE_BUSY, sql) }
+    }
+
+    /// What is wrong with the structure of the file, or of one table; `nil` if nothing is.
+    func structureFault(table: String? = nil) throws(SQLiteError) -> String? {
+        do throws(SQLiteError) {
+            // Of one table its indexes too, which may tell that rows are lost
+            // (https://www.sqlite.org/pragma.html#pragma_integrity_check).
+            let sql = table.map { "PRAGMA integrity_check('\($0)')" } ?? "PRAGMA quick_check(1)"
+            return try with(sql) { statement throws(SQLiteError) in
+                guard try statement.step() else { return "no answer" }
+                let answer = try statement.text(0)
+                return answer == "ok" ? nil : answer.replacing("\n", with: " ")
+            }
+        } catch {
+            guard error.isDamage else { throw error }
+            return "a page that cannot be read"
+        }
     }
 
     private func prepare(_ sql: String) throws(SQLiteError) -> Statement {
@@ -149,6 +171,13 @@ final class Statement {
         // Without a pointer SQLite binds NULL.
         guard !bytes.isEmpty else { return try check(sqlite3_bind_zeroblob(handle, position, 0)) }
         try check(bytes.withUnsafeBytes { chaind_bind_blob_copy(handle, position, $0.baseAddress, Int32($0.count)) })
+    }
+
+    /// Binds all columns of another statement's current row, in their order.
+    func bind(rowOf other: Statement) throws(SQLiteError) {
+        for column in 0..<sqlite3_column_count(other.handle) {
+            try check(sqlite3_bind_value(handle, column + 1, sqlite3_column_value(other.handle, column)))
+        }
     }
 
     /// Binds NULL.

@@ -30,6 +30,20 @@ enum LeftoverStatements {
             previousHash: try statement.hash(3), replaced: statement.isNull(4) ? nil : Int64(statement.integer(4)))
     }
 
+    /// The ranges of blocks that were replaced, as far as they can be read.
+    static func readable(on connection: Connection) throws(SQLiteError) -> [LeftoverRange] {
+        var ranges: [LeftoverRange] = []
+        do throws(SQLiteError) {
+            try connection.with("SELECT branch, first, end, previous_hash, replaced FROM leftovers") {
+                statement throws(SQLiteError) in
+                while try statement.step() { ranges.append(try range(statement)) }
+            }
+        } catch {
+            guard error.isDamage else { throw error }
+        }
+        return ranges
+    }
+
     /// Whether there are blocks that were replaced.
     static func areThere(on connection: Connection) throws(SQLiteError) -> Bool {
         try connection.number("SELECT EXISTS(SELECT 1 FROM leftovers WHERE replaced IS NOT NULL)") != 0

@@ -35,6 +35,8 @@ final class ListState: Sendable {
         var repairs: [Repair] = []
         /// When the structure of the whole file was found good.
         var structureCheckedTime = Int64.min / 2
+        var structureFault: String?
+        var isRebuilding = false
         var settledHeight = 0
         var finalHeight = 0
         /// How often blocks were replaced, and from which heights on, for the last times.
@@ -52,6 +54,9 @@ final class ListState: Sendable {
     private static let replacementsMax = 10_000
 
     private let values: Mutex<Values>
+    /// How often another file took the place of the list's. Locked while that is done and while a file is opened, so that
+    /// nobody opens the old one under the name of the new one.
+    private let files = Mutex(0)
 
     /// Begins with the genesis, as every list does, until the writer has read the head.
     init() {
@@ -183,7 +188,65 @@ final class ListState: Sendable {
     /// When the structure of the whole file was found good last, in whole seconds since the Unix epoch.
     var structureCheckedTime: Int64 { values.withLock { $0.structureCheckedTime } }
 
-    func structureChecked(at time: Int64) { values.withLock { $0.structureCheckedTime = time } }
+    func structureChecked(at time: Int64) {
+        values.withLock { values in
+            values.structureCheckedTime = time
+            values.structureFault = nil
+        }
+    }
+
+    /// What is said to be wrong with the structure of the file; `nil` if nothing is.
+    var structureFault: String? { values.withLock { $0.structureFault } }
+
+    /// The structure of the file is, or seems to be, damaged.
+    func structureDamaged(_ fault: String) {
+        values.withLock { values in
+            values.structureCheckedTime = Int64.min / 2
+            values.structureFault = fault
+        }
+    }
+
+    // MARK: Another file
+
+    /// How often another file took the place of the list's.
+    var fileReplacements: Int { files.withLock { $0 } }
+
+    /// Opens the file while nobody replaces it; `body` is given `fileReplacements`.
+    func withFile<Answer, Failure: Error>(
+        _ body: (Int) throws(Failure) -> sending Answer
+    ) throws(Failure) -> sending Answer {
+        try files.withLock { files throws(Failure) in try body(files) }
+    }
+
+    /// Replaces the file by one whose blocks were all checked, while nobody opens it.
+    func replaceFile(_ body: () throws(OpenError) -> Void) throws(OpenError) {
+        try files.withLock { files throws(OpenError) in
+            try body()
+            files += 1
+        }
+        values.withLock { values in
+            values.damaged = []
+            values.structureFault = nil
+            values.noteReplacement(from: 0)
+        }
+    }
+
+    /// What a rebuilding of the file has to keep.
+    var known: FileRebuild.Known {
+        values.withLock {
+            FileRebuild.Known(head: $0.head, settledHeight: $0.settledHeight, finalHeight: $0.finalHeight)
+        }
+    }
+
+    /// - Returns: false if the file is being rebuilt already.
+    func beginRebuilding() -> Bool {
+        values.withLock { values in
+            defer { values.isRebuilding = true }
+            return !values.isRebuilding
+        }
+    }
+
+    func endRebuilding() { values.withLock { $0.isRebuilding = false } }
 
     /// Repairs that are remembered here.
     static let repairsMax = 10

@@ -8,6 +8,18 @@ struct EncodedRun {
     let dataSizeBytes: Int
     let content: [UInt8]
     let acknowledged: AcknowledgedBlocks
+
+    /// Its blocks that have an origin.
+    var origins: [IdentityAt] {
+        content.withUnsafeBytes { bytes in
+            var origins: [IdentityAt] = []
+            RunView(bytes, count: blocks)?.forEachBlock { index, block in
+                guard let origin = block.origin else { return }
+                origins.append(IdentityAt(identity: origin.hash, height: height + index))
+            }
+            return origins
+        }
+    }
 }
 
 /// Which blocks of a run this node acknowledged to a client; those are the ones that it appends again with an adoption.

@@ -236,6 +236,37 @@ enum RunStatements {
             """)
     }
 
+    /// The height after the last block of a file whose structure is damaged. Where the way to the last run is lost, at least
+    /// one block follows the last one that is found.
+    static func endHeight(ofDamaged connection: Connection) throws(SQLiteError) -> (end: Int, isLost: Bool) {
+        var end = 1
+        var isEndLost = false
+        do throws(SQLiteError) {
+            end = max(end, try endHeight(on: connection))
+        } catch {
+            guard error.isDamage else { throw error }
+            isEndLost = true
+        }
+        // A block takes at least as many bytes.
+        let heightMax =
+            try connection.number("PRAGMA page_count") * connection.number("PRAGMA page_size")
+            / RunLimits.fixedSizeBytes
+        var height = isEndLost ? 0 : end
+        while height < heightMax {
+            do throws(SQLiteError) {
+                guard let first = try firstRun(from: height, on: connection) else { break }
+                end = max(end, first + 1)
+                height = first + 1
+                try withRun(at: first, on: connection) { row, _ in end = max(end, row.endHeight) }
+                height = end
+            } catch {
+                guard error.isDamage else { throw error }
+                height += RunLimits.blocksMax
+            }
+        }
+        return (isEndLost ? end + 1 : end, isEndLost)
+    }
+
     /// What is thrown for a block that no run holds, or that fails its check: to a reader, damage like SQLite's own.
     static func damage(_ height: Int) -> SQLiteError {
         SQLiteError(SQLITE_CORRUPT, "reading block \(height)")

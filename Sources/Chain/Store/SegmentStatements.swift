@@ -53,6 +53,46 @@ enum SegmentStatements {
         return segments
     }
 
+    /// Whether none of the table is lost.
+    static func areReadable(on connection: Connection) throws(SQLiteError) -> Bool {
+        do throws(SQLiteError) {
+            return try !all(from: 0, below: RunKey.heightsMax, on: connection).isEmpty
+        } catch {
+            guard error.isDamage else { throw error }
+            return false
+        }
+    }
+
+    /// Lets a list be read that is one segment.
+    static func supposeOne(on connection: Connection) throws(SQLiteError) {
+        try connection.execute(
+            """
+            CREATE TEMP TABLE segments(first INTEGER PRIMARY KEY, branch INTEGER NOT NULL) STRICT;
+            INSERT INTO temp.segments(first, branch) VALUES(0, 0);
+            """)
+    }
+
+    /// Lets a list be read whose segments are lost, as its runs say: each of them is in the list unless it was only received,
+    /// or was replaced and is not gone through yet. A branch holds one part of the list.
+    static func suppose(on connection: Connection) throws(SQLiteError) {
+        try supposeOne(on: connection)
+        let height = "r.position & \(RunKey.heightsMax - 1)"
+        do throws(SQLiteError) {
+            try connection.execute(
+                """
+                INSERT OR IGNORE INTO temp.segments(first, branch)
+                SELECT min(\(height)), r.position >> 40 FROM runs r
+                WHERE r.position >> 40 NOT IN (SELECT branch FROM staged) AND NOT EXISTS (
+                    SELECT 1 FROM leftovers l
+                    WHERE l.branch = r.position >> 40 AND \(height) >= l.first AND \(height) < l.end)
+                GROUP BY r.position >> 40
+                """)
+        } catch {
+            // More is lost than the segments.
+            guard error.isDamage else { throw error }
+        }
+    }
+
     /// Makes a branch the one that holds the list from `first` on.
     static func replace(from first: Int, by branch: Int, on connection: Connection) throws(SQLiteError) {
         try connection.with("DELETE FROM segments WHERE first >= ?1") { statement throws(SQLiteError) in

@@ -125,12 +125,9 @@ enum StoreFile {
     /// Lets a database of version 1 be read as it is: its list is one segment.
     static func readAsCurrent(_ connection: Connection) throws(SQLiteError) {
         guard try connection.number("PRAGMA user_version") == 1 else { return }
+        try SegmentStatements.supposeOne(on: connection)
         try connection.execute(
-            """
-            CREATE TEMP TABLE segments(first INTEGER PRIMARY KEY, branch INTEGER NOT NULL) STRICT;
-            INSERT INTO temp.segments(first, branch) VALUES(0, 0);
-            CREATE TEMP VIEW runs AS SELECT position, blocks, content, NULL AS acknowledged FROM main.runs;
-            """)
+            "CREATE TEMP VIEW runs AS SELECT position, blocks, content, NULL AS acknowledged FROM main.runs")
     }
 
     /// Whether there is a file; if there is, refuses one that is not ours. Reads the header only and changes nothing.
@@ -145,11 +142,22 @@ enum StoreFile {
         guard attributes.st_mode & S_IFMT == S_IFREG else {
             throw OpenError(path: path, reason: .notADatabase)
         }
-        try checkHeader(path: path, sizeBytes: Int(attributes.st_size))
+        // With a WAL beside it, the file may lack pages that the WAL still holds.
+        let expectedBytes = try expectedSizeBytes(path: path)
+        let foundBytes = Int(attributes.st_size)
+        if foundBytes < expectedBytes && walSizeBytes(path: path) == 0 {
+            throw OpenError(path: path, reason: .truncated(expectedBytes: expectedBytes, foundBytes: foundBytes))
+        }
         return true
     }
 
-    private static func checkHeader(path: String, sizeBytes: Int) throws(OpenError) {
+    /// Refuses a file that is missing or not ours, even if parts of it are lost.
+    static func checkIsOurs(path: String) throws(OpenError) { _ = try expectedSizeBytes(path: path) }
+
+    /// The size that the header of a file says it has.
+    ///
+    /// - Throws: `OpenError` for a file that is not ours.
+    private static func expectedSizeBytes(path: String) throws(OpenError) -> Int {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw OpenError(path: path, reason: .fileSystem(operation: "reading it", code: errno))
@@ -172,12 +180,8 @@ enum StoreFile {
         guard number(60) <= UInt32(formatVersion) else {
             throw OpenError(path: path, reason: .newerVersion(found: Int(number(60)), supported: formatVersion))
         }
-        // With a WAL beside it, the file may lack pages that the WAL still holds.
         let pageSizeBytes = number(16) >> 16 == 1 ? 65536 : Int(number(16) >> 16)
-        let expectedBytes = pageSizeBytes * Int(number(28))
-        if sizeBytes < expectedBytes && walSizeBytes(path: path) == 0 {
-            throw OpenError(path: path, reason: .truncated(expectedBytes: expectedBytes, foundBytes: sizeBytes))
-        }
+        return pageSizeBytes * Int(number(28))
     }
 
     /// The size of the WAL that a process left behind; 0 where there is none.
@@ -231,7 +235,11 @@ enum StoreFile {
 
     /// Removes a database file that was never put into place, with what SQLite keeps beside it.
     static func remove(_ leftover: String, for path: String) throws(OpenError) {
-        for name in [leftover, leftover + "-journal", leftover + "-wal", leftover + "-shm"] {
+        try unlinkFiles([leftover, leftover + "-journal", leftover + "-wal", leftover + "-shm"], for: path)
+    }
+
+    static func unlinkFiles(_ names: [String], for path: String) throws(OpenError) {
+        for name in names {
             guard unlink(name) == 0 || errno == ENOENT else {
                 throw OpenError(path: path, reason: .fileSystem(operation: "removing \(name)", code: errno))
             }

@@ -12,6 +12,8 @@ actor StoreWriter {
     let hashes: HashTable
     private var connection: Connection?
     private var isClosed = false
+    /// Whether another file is about to take the place of this one, so that nothing may be written.
+    private var isReplacing = false
     var tail = Tail()
     private(set) var damagedHead: Int?
     /// The head that is known to be on disk; `nil` before the database was opened.
@@ -133,6 +135,7 @@ actor StoreWriter {
         _ body: (Connection) throws(SQLiteError) -> Ending<Answer>
     ) throws(WriteError) -> Answer {
         if isClosed { throw .closed }
+        if isReplacing { throw .failed(SQLiteError(SQLITE_BUSY, "putting the rebuilt file in place")) }
         let ending: Ending<Answer>
         let connection: Connection
         do throws(SQLiteError) {
@@ -140,12 +143,15 @@ actor StoreWriter {
             guard let opened = self.connection else { throw SQLiteError(SQLITE_CANTOPEN, "opening the database") }
             connection = opened
         } catch {
+            if error.isDamage { state.structureDamaged(error.description) }
             throw .failed(error)
         }
         do throws(SQLiteError) {
             try connection.execute("BEGIN IMMEDIATE")
             ending = try body(connection)
         } catch {
+            // Whether it is a block or the structure of the file, whoever repairs looks at it.
+            if error.isDamage { state.structureDamaged(error.description) }
             // What is damaged stays as it is; another error may have ended more than this transaction.
             guard error.isDiskFull || error.primaryCode == SQLITE_CORRUPT else {
                 abandon()
@@ -193,6 +199,42 @@ actor StoreWriter {
         damagedHead = nil
         knownHead = head
         state.advance(to: head)
+    }
+
+    // MARK: Another file
+
+    /// Writes nothing until `replaceFile` or `endReplacing`.
+    func beginReplacing() { isReplacing = true }
+
+    /// Goes on with the file as it is.
+    func endReplacing() { isReplacing = false }
+
+    /// Puts a closed database that has the whole list in the place of this one, and goes on with it.
+    ///
+    /// - Parameter filled: the heights of blocks that the old file had lost.
+    /// - Throws: `OpenError`; the next transaction opens what is there.
+    func replaceFile(by newPath: String, keeping keptPath: String, filled: [Range<Int>]) throws(OpenError) {
+        defer { isReplacing = false }
+        do throws(SQLiteError) {
+            if isClosed { throw SQLiteError(SQLITE_MISUSE, "replacing the file of a closed list") }
+            abandon()
+            // Nothing that was written may be in a WAL that goes with the old name.
+            try StoreFile.emptyWAL(ofDamaged: path)
+        } catch {
+            throw OpenError(path: path, reason: .database(error))
+        }
+        try state.replaceFile { () throws(OpenError) in
+            try StoreFile.replace(path, by: newPath, keeping: keptPath)
+        }
+        do throws(SQLiteError) {
+            try open()
+            guard let connection else { return }
+            for heights in filled {
+                try insertHashes(from: heights.lowerBound, below: heights.upperBound, on: connection)
+            }
+        } catch {
+            throw OpenError(path: path, reason: .database(error))
+        }
     }
 
     // MARK: Appending

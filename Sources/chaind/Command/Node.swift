@@ -5,6 +5,7 @@ import Foundation
 import Hummingbird
 import Logging
 import NIOCore
+import NIOPosix
 import ServiceLifecycle
 
 /// A node as its settings describe it.
@@ -30,11 +31,24 @@ struct Node {
         logger.logLevel = logLevel
         raiseOpenFileLimit(connectionsMax: limits.connectionsMax, logger: logger)
         try makeDirectory(dataDirectory)
-        let time = GroupTime(ownClock: systemSeconds, nowSeconds: monotonicSeconds)
-        let list = try await BlockList.open(path: databasePath, options: listOptions) { time.seconds }
+        let client = PeerClient()
         let outcome: Result<Void, any Error>
         do {
-            try await serve(list, time: time, logger: logger)
+            try await serve(transport: client.transport, logger: logger)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        try await client.shutdown()
+        try outcome.get()
+    }
+
+    private func serve(transport: Transport, logger: Logger) async throws {
+        let time = GroupTime(ownClock: systemSeconds, nowSeconds: monotonicSeconds)
+        let list = try await open(time: time, transport: transport, logger: logger)
+        let outcome: Result<Void, any Error>
+        do {
+            try await serve(list, time: time, transport: transport, logger: logger)
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -47,17 +61,36 @@ struct Node {
         try outcome.get()
     }
 
-    private func serve(_ list: BlockList, time: GroupTime, logger: Logger) async throws {
-        let client = PeerClient()
-        let outcome: Result<Void, any Error>
-        do {
-            try await serve(list, time: time, transport: client.transport, logger: logger)
-            outcome = .success(())
+    /// Opens the database; one that has lost what it needs to be opened is rebuilt first, if any member can be known without
+    /// it.
+    private func open(time: GroupTime, transport: Transport, logger: Logger) async throws -> BlockList {
+        do throws(OpenError) {
+            return try await open(time: time)
         } catch {
-            outcome = .failure(error)
+            let members = error.isDamage ? try await membersBesideTheDatabase() : []
+            guard !members.isEmpty else { throw error }
+            logger.error("the database is damaged and is rebuilt", metadata: ["reason": "\(error)"])
+            logger.tell(try await rebuild(from: members.map { RebuildSource($0, transport: transport) }, time: time))
         }
-        try await client.shutdown()
-        try outcome.get()
+        return try await open(time: time)
+    }
+
+    private func open(time: GroupTime) async throws(OpenError) -> BlockList {
+        try await BlockList.open(path: databasePath, options: listOptions) { time.seconds }
+    }
+
+    private func membersBesideTheDatabase() async throws -> [MemberAddress] {
+        let file = SyncFile(path: syncFilePath)
+        let addresses = try await NIOThreadPool.singleton.runIfActive { try file.addresses() }
+        return Set(addresses + [location.join].compactMap(\.self)).sorted()
+    }
+
+    private func rebuild(from sources: [RebuildSource], time: GroupTime) async throws -> RebuildReport {
+        do throws(RebuildError) {
+            return try await BlockList.rebuild(path: databasePath, from: sources, now: time.seconds)
+        } catch {
+            throw CommandError("\(databasePath): damaged, and cannot be rebuilt: \(error)")
+        }
     }
 
     private func serve(

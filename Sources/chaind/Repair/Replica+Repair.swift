@@ -37,9 +37,16 @@ extension Replica {
 
     /// Tries to put right everything that is known to be damaged.
     func repair() async {
+        var hasRepaired = list.status.structureFault == nil ? await repairBlocks() : false
+        // What is wrong may have turned out just now to be more than blocks.
+        if list.status.structureFault != nil, await rebuild() { hasRepaired = true }
+        atRest.repairEnded(hasRepaired: hasRepaired, nowSeconds: nowSeconds())
+    }
+
+    private func repairBlocks() async -> Bool {
         var done = 0
         var hasRepaired = false
-        for height in list.status.damagedHeights where height >= done {
+        for height in list.status.damagedHeights where height >= done && list.status.structureFault == nil {
             do throws(ReadError) {
                 guard let range = try await list.damagedRange(at: height) else { continue }
                 done = range.heights.upperBound
@@ -48,7 +55,23 @@ extension Replica {
                 logger.error("a damaged block cannot be looked at", metadata: ["reason": "\(error)"])
             }
         }
-        atRest.repairEnded(hasRepaired: hasRepaired, nowSeconds: nowSeconds())
+        return hasRepaired
+    }
+
+    /// Builds a new file if the structure of the old one is damaged.
+    private func rebuild() async -> Bool {
+        do {
+            let sources = repairMembers.map { RebuildSource($0, transport: transport) }
+            guard let report = try await list.rebuild(from: sources) else { return false }
+            logger.tell(report)
+            noteReplacements()
+            // It may be among what could not be read.
+            try await keepMembership()
+            return true
+        } catch {
+            logger.error("the file is damaged and cannot be rebuilt now", metadata: ["reason": "\(error)"])
+            return false
+        }
     }
 
     /// A head that is damaged is asked for before anything else: nothing can follow it, and the list counts only up to
@@ -78,7 +101,7 @@ extension Replica {
         } catch {
             reasons.append("its own data: \(error)")
         }
-        for address in members where list.status.damagedHeights.contains(where: range.heights.contains) {
+        for address in members where list.status.structureFault == nil && isDamaged(range) {
             do {
                 let candidates = try await candidates(for: range, from: address)
                 repaired += told(try await list.repair(with: candidates, source: address.description))
@@ -86,11 +109,15 @@ extension Replica {
                 reasons.append("\(address): \(error)")
             }
         }
-        guard list.status.damagedHeights.contains(where: range.heights.contains) else { return repaired }
+        guard isDamaged(range) else { return repaired }
         logger.error(
             "damaged blocks cannot be repaired now",
             metadata: ["heights": "\(range.heights)", "reasons": "\(reasons.joined(separator: "; "))"])
         return repaired
+    }
+
+    private func isDamaged(_ range: DamagedRange) -> Bool {
+        list.status.damagedHeights.contains(where: range.heights.contains)
     }
 
     /// A member's blocks from the damaged ones on.

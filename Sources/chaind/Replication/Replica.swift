@@ -126,7 +126,10 @@ actor Replica {
         return min(group.nextDueSeconds, upkeepDueSeconds, atRest.nextDueSeconds(isDamaged: isDamaged))
     }
 
-    private var isDamaged: Bool { !list.status.damagedHeights.isEmpty }
+    private var isDamaged: Bool {
+        let status = list.status
+        return !status.damagedHeights.isEmpty || status.structureFault != nil
+    }
 
     /// Does a piece of work.
     func perform(_ work: Work) async {

@@ -94,6 +94,19 @@ struct DamagedList {
 }
 
 extension ForkedList {
+    /// Appends texts that name their heights, some at a time, until the list is so high.
+    @discardableResult
+    func append(_ height: Int, name: String = "text") async throws -> [Block] {
+        var blocks: [Block] = []
+        while try list.status.height < height {
+            let first = try list.status.height + 1
+            let end = min(height, first + 49)
+            blocks += try await list.append(
+                AppendRequest(drafts: (first...end).map { Draft(data: "\(name) \($0),") }))
+        }
+        return blocks
+    }
+
     /// The list, for calls whose errors are typed.
     func openList() throws(RepairError) -> BlockList {
         do {

@@ -64,6 +64,24 @@ struct RepairRulesTests {
         }
     }
 
+    @Test func aHeadOfWhichNothingCanBeReadIsWhatAMemberHas() async throws {
+        try await withEqualLists { lists in
+            try await lists[0].close()
+            let database = RawDatabase(path: lists[0].path)
+            var run = try #require(try database.runs().last)
+            let first = Int(run.position)
+            run.content = []
+            try database.update(run)
+            try await lists[0].open()
+            #expect(try lists[0].list.status.headHash == .zero)
+            await #expect(throws: RepairError.self) { try await lists[0].list.repairHashes(at: first..<701) }
+            #expect(try await lists[0].repair(at: 700, from: lists[1]).map(\.height) == Array(first...700))
+            #expect(try lists[0].list.status.headHash == lists[1].list.status.headHash)
+            try await lists[0].append(701)
+            #expect(try await lists[0].list.validate().isValid)
+        }
+    }
+
     /// The texts of the head are ours, but not the blocks before it: they are damaged, and a member has others there.
     @Test func aHeadOfTheSameTextVouchesForNothingBeforeIt() async throws {
         try await withLists(2) { lists in
@@ -343,19 +361,6 @@ struct RepairRulesTests {
 }
 
 extension ForkedList {
-    /// Appends texts that name their heights, some at a time, until the list is so high.
-    @discardableResult
-    fileprivate func append(_ height: Int, name: String = "text") async throws -> [Block] {
-        var blocks: [Block] = []
-        while try list.status.height < height {
-            let first = try list.status.height + 1
-            let end = min(height, first + 49)
-            blocks += try await list.append(
-                AppendRequest(drafts: (first...end).map { Draft(data: "\(name) \($0),") }))
-        }
-        return blocks
-    }
-
     /// Flips a bit of the block's text in the file.
     fileprivate func flipText(at height: Int) async throws {
         try await change(at: height) { run, index in

@@ -353,6 +353,12 @@ actor Replica {
             case .sharedNode(let first, let second):
                 logger.warning(
                     "two addresses lead to one node", metadata: ["first": "\(first)", "second": "\(second)"])
+            case .sharedAddress(let address):
+                logger.error("two nodes answer for one address", metadata: ["address": "\(address)"])
+            case .conflict(let address, let height):
+                logger.error(
+                    "settled blocks differ; chaind adopt chooses",
+                    metadata: ["member": "\(address)", "height": "\(height)"])
             case .ownAddressTaken:
                 logger.error("another node says that it has this node's address")
             }

@@ -44,6 +44,8 @@ actor Replica {
     private let hasAppended = Atomic(false)
     /// When it was last said that this machine's clock is wrong.
     var clockToldSeconds = -Double.infinity
+    /// When it was last said that a member's clock differs.
+    var memberClockToldSeconds = -Double.infinity
     /// When each member was last asked for its status.
     private var statusSeconds: [MemberAddress: Double] = [:]
     /// Who waits for the end of a sync.

@@ -71,6 +71,9 @@ struct SyncFile: Sendable {
         return Update(found: found, fault: fault, stamp: Self.stamp(path))
     }
 
+    /// What stands in the file. Nothing is locked or written.
+    func addresses() throws(SyncFileError) -> [MemberAddress] { try read(resolvedPath).found }
+
     /// Whether the file is another than when it was updated; costs no more than a look at its folder.
     func hasChanged(since stamp: Stamp?) -> Bool { Self.stamp(resolvedPath) != stamp }
 

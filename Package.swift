@@ -64,8 +64,8 @@ let package = Package(
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Hummingbird", package: "hummingbird"),
             ],
-            // Compiled by the tests that load it into a node.
-            exclude: ["Faults/failing_disk.c"]
+            // Compiled by the tests that load them into a node, and copied by those that need it.
+            exclude: ["Faults/failing_disk.c", "Faults/wrong_clock.c", "Migration/version_1.db"]
         ),
     ],
     swiftLanguageModes: [.v6]

@@ -14,8 +14,28 @@ public enum LinkState: Hashable, Sendable {
     case slow(milliseconds: Int)
     /// Half of it: requests arrive, and answers are lost.
     case answersLost
+    /// Half-open: the connections that are there stay, but nothing goes through them ever again; those that come are open.
+    case halfOpen
     /// Each connection is reset once so many bytes have gone through it in one direction.
     case brittle(sizeBytes: Int)
+}
+
+/// What has gone through a link.
+public struct LinkTraffic: Hashable, Sendable {
+    /// How often the caller sent something after it had been answered.
+    public var requests: Int
+    /// Bytes in both directions together.
+    public var sizeBytes: Int
+
+    public init(requests: Int = 0, sizeBytes: Int = 0) {
+        self.requests = requests
+        self.sizeBytes = sizeBytes
+    }
+
+    /// What has gone since.
+    public static func - (now: LinkTraffic, before: LinkTraffic) -> LinkTraffic {
+        LinkTraffic(requests: now.requests - before.requests, sizeBytes: now.sizeBytes - before.sizeBytes)
+    }
 }
 
 /// Listens on a port of its own and passes on to a node's. Who connects is told by the process that has the socket.
@@ -32,6 +52,8 @@ final class LinkProxy: Sendable {
     private struct Shared {
         /// By the caller's index; a link that is not named is open.
         var links: [Int: LinkState] = [:]
+        /// By the caller's index.
+        var traffic: [Int: LinkTraffic] = [:]
         var connections: [ObjectIdentifier: ProxiedConnection] = [:]
         var isClosed = false
     }
@@ -51,11 +73,16 @@ final class LinkProxy: Sendable {
     func setLink(from caller: Int, to state: LinkState) {
         let spoilt = shared.withLock { shared in
             let before = shared.links.updateValue(state, forKey: caller) ?? .open
-            guard before != state, state == .cut || before == .answersLost else { return [ProxiedConnection]() }
+            guard before != state, [.cut, .halfOpen].contains(state) || before == .answersLost else {
+                return [ProxiedConnection]()
+            }
             return shared.connections.values.filter { $0.caller == caller }
         }
-        for connection in spoilt { connection.reset() }
+        for connection in spoilt { state == .halfOpen ? connection.fallSilent() : connection.reset() }
     }
+
+    /// What has gone through the link from a caller so far.
+    func traffic(from caller: Int) -> LinkTraffic { shared.withLock { $0.traffic[caller] ?? LinkTraffic() } }
 
     /// Ends all connections, and takes no more.
     func close() {
@@ -68,11 +95,20 @@ final class LinkProxy: Sendable {
         for connection in connections { connection.reset() }
     }
 
-    fileprivate func link(of caller: Int?) -> LinkState {
+    func link(of caller: Int?) -> LinkState {
         shared.withLock { shared in caller.flatMap { shared.links[$0] } ?? .open }
     }
 
-    fileprivate func ended(_ connection: ProxiedConnection) {
+    /// Notes what has gone through a connection.
+    func passed(_ sizeBytes: Int, isNewRequest: Bool, from caller: Int?) {
+        guard let caller else { return }
+        shared.withLock { shared in
+            shared.traffic[caller, default: LinkTraffic()].sizeBytes += sizeBytes
+            if isNewRequest { shared.traffic[caller, default: LinkTraffic()].requests += 1 }
+        }
+    }
+
+    func ended(_ connection: ProxiedConnection) {
         shared.withLock { $0.connections[ObjectIdentifier(connection)] = nil }
     }
 
@@ -117,88 +153,6 @@ final class LinkProxy: Sendable {
     }
 }
 
-/// One connection through a proxy. It owns the two sockets, and closes them once both directions have ended.
-private final class ProxiedConnection: Sendable {
-    let caller: Int?
-    private let proxy: LinkProxy
-    private let client: Int32
-    private let node: Int32
-    private let state = Mutex((directions: 2, isReset: false))
-
-    init(proxy: LinkProxy, caller: Int?, client: Int32, node: Int32) {
-        self.proxy = proxy
-        self.caller = caller
-        self.client = client
-        self.node = node
-        for descriptor in [client, node] {
-            var on: Int32 = 1
-            setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-        }
-    }
-
-    func start() {
-        Thread.detachNewThread { [self] in pass(from: client, to: node, areAnswers: false) }
-        Thread.detachNewThread { [self] in pass(from: node, to: client, areAnswers: true) }
-    }
-
-    /// Ends both directions at once, without an orderly close.
-    func reset() {
-        state.withLock { state in
-            guard state.directions > 0 else { return }
-            state.isReset = true
-            for descriptor in [client, node] {
-                setNoLinger(descriptor)
-                shutdown(descriptor, Int32(SHUT_RDWR))
-            }
-        }
-    }
-
-    private func pass(from source: Int32, to target: Int32, areAnswers: Bool) {
-        defer { directionEnded() }
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        var passedBytes = 0
-        while true {
-            let count = recv(source, &buffer, buffer.count, 0)
-            guard count >= 0 else { return reset() }
-            guard let link = waitForLink() else { return }
-            // The end of a direction is lost like anything else.
-            if link == .answersLost, areAnswers { continue }
-            guard count > 0 else {
-                shutdown(target, Int32(SHUT_WR))
-                return
-            }
-            guard sendAll(buffer[..<count], to: target) else { return reset() }
-            passedBytes += count
-            if case .brittle(let sizeBytes) = link, passedBytes >= sizeBytes { return reset() }
-        }
-    }
-
-    /// Holds what came as long as the link says; `nil` once the connection is reset.
-    private func waitForLink() -> LinkState? {
-        while !state.withLock({ $0.isReset }) {
-            switch proxy.link(of: caller) {
-            case .frozen: usleep(5_000)
-            case .slow(let milliseconds):
-                usleep(UInt32(milliseconds) * 1_000)
-                return .slow(milliseconds: milliseconds)
-            case let link: return link
-            }
-        }
-        return nil
-    }
-
-    private func directionEnded() {
-        let isOver = state.withLock { state in
-            state.directions -= 1
-            guard state.directions == 0 else { return false }
-            Glibc.close(client)
-            Glibc.close(node)
-            return true
-        }
-        if isOver { proxy.ended(self) }
-    }
-}
-
 // MARK: Sockets
 
 private func listen(port: Int) throws -> Int32 {
@@ -212,26 +166,6 @@ private func listen(port: Int) throws -> Int32 {
         throw TestSupportError("listening on port \(port): \(reason)")
     }
     return descriptor
-}
-
-private func setNoLinger(_ descriptor: Int32) {
-    var linger = linger(l_onoff: 1, l_linger: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
-}
-
-private func resetAndClose(_ descriptor: Int32) {
-    setNoLinger(descriptor)
-    close(descriptor)
-}
-
-private func sendAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Bool {
-    var rest = bytes
-    while !rest.isEmpty {
-        let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-        guard count > 0 else { return false }
-        rest = rest.dropFirst(count)
-    }
-    return true
 }
 
 private func peerPort(of descriptor: Int32) -> Int {

@@ -20,7 +20,9 @@ public final class NodeGroup: Sendable {
     private let proxies: [LinkProxy]
 
     /// Nodes that are not started yet, with checks and syncs every second.
-    fileprivate init(directory: String, count: Int, meeting: Meeting, arguments: [String]) throws {
+    fileprivate init(
+        directory: String, count: Int, meeting: Meeting, arguments: [String], environments: [Int: [String: String]]
+    ) throws {
         let ports = try (0..<count).map { _ in try FreePort.next() }
         let syncFilePath = directory + "/sync.json"
         let nodes = try ports.enumerated().map { index, port in
@@ -32,7 +34,8 @@ public final class NodeGroup: Sendable {
             case .join where index > 0: own += ["--join", NodeGroup.address(port: ports[0])]
             case .join, .none: break
             }
-            return try NodeProcess(directory: folder, arguments: own + arguments)
+            return try NodeProcess(
+                directory: folder, arguments: own + arguments, environment: environments[index] ?? [:])
         }
         self.nodes = nodes
         self.syncFilePath = syncFilePath
@@ -55,6 +58,17 @@ public final class NodeGroup: Sendable {
 
     /// All addresses, sorted.
     public var addresses: [String] { nodes.indices.map(address(of:)).sorted() }
+
+    /// Makes a node a member of the group of another one.
+    public func join(_ index: Int, on node: Int, merging: Bool = false) async throws {
+        struct Decision: Encodable {
+            let address: String
+            let merge: Bool
+        }
+        let decision = Decision(address: address(of: index), merge: merging)
+        let answer = try await nodes[node].client.post("/sync/address", decision)
+        guard answer.status == 200 else { throw TestSupportError("\(answer.status): \(answer.text)") }
+    }
 
     // MARK: Links
 
@@ -79,6 +93,9 @@ public final class NodeGroup: Sendable {
             for second in nodes.indices where first != second { setLink(from: first, to: second, .open) }
         }
     }
+
+    /// What has gone through the link from one node to another so far.
+    public func traffic(from caller: Int, to node: Int) -> LinkTraffic { proxies[node].traffic(from: caller) }
 
     // MARK: Waiting
 
@@ -128,13 +145,16 @@ public final class NodeGroup: Sendable {
 ///   - started: how many of the nodes are started before the body; all where it is nil. They know each other then, if
 ///     they are to meet.
 ///   - arguments: for all nodes.
+///   - environments: what is added to the environment of a node, by its index.
 public func withGroup<Result>(
     count: Int, meeting: NodeGroup.Meeting = .sharedFile, started: Int? = nil, arguments: [String] = [],
+    environments: [Int: [String: String]] = [:],
     isolation: isolated (any Actor)? = #isolation,
     _ body: (NodeGroup) async throws -> sending Result
 ) async throws -> sending Result {
     try await withTemporaryDirectory { directory in
-        let group = try NodeGroup(directory: directory.path, count: count, meeting: meeting, arguments: arguments)
+        let group = try NodeGroup(
+            directory: directory.path, count: count, meeting: meeting, arguments: arguments, environments: environments)
         defer { group.close() }
         let started = Array(0..<(started ?? count))
         try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -106,10 +106,12 @@ struct Node {
             isTold: isEmpty || location.join != nil, transport: transport, time: time, settings: replicaSettings,
             logger: logger, generator: SystemRandomNumberGenerator(), onChange: { wakeUp.ring() })
         if let join = location.join { await replica.found([join]) }
+        let syncFile = SyncFileKeeper(file: SyncFile(path: syncFilePath), logger: logger)
+        await syncFile.look(replica)
         let (listening, isListening) = AsyncStream.makeStream(of: Void.self)
         let group = GroupService(
-            replica: replica, syncFile: SyncFileKeeper(file: SyncFile(path: syncFilePath), logger: logger),
-            wakeUp: wakeUp, listening: listening, stopSeconds: Double(shutdownTimeoutSeconds) / 2)
+            replica: replica, syncFile: syncFile, wakeUp: wakeUp, listening: listening,
+            stopSeconds: Double(shutdownTimeoutSeconds) / 2)
         let server = makeHTTPServer(
             replica: replica, host: host, port: port, limits: limits, nodeID: nodeID, logger: logger
         ) { [host, databasePath] address in

@@ -50,7 +50,7 @@ struct GroupClock: Sendable {
     ///   - ownTime: what the own clock says, in seconds since the Unix epoch.
     ///   - nowSeconds: the monotonic time.
     func time(ownTime: Int64, nowSeconds: Double) -> Int64 {
-        let differences = differencesSeconds(ownTime: ownTime, nowSeconds: nowSeconds)
+        let differences = differences(ownTime: ownTime, nowSeconds: nowSeconds).map(\.aheadSeconds)
         guard differences.count >= 2 else { return ownTime }
         let sorted = (differences + [0]).sorted()
         let median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
@@ -67,15 +67,29 @@ struct GroupClock: Sendable {
     ///
     /// - Parameter memberCount: how many members the group has, reached or not, this node counted.
     func isOwnClockConfirmed(memberCount: Int, ownTime: Int64, nowSeconds: Double) -> Bool {
-        let agreeing = differencesSeconds(ownTime: ownTime, nowSeconds: nowSeconds)
-            .count { abs($0) <= Self.differenceSecondsMax }
+        let agreeing = differences(ownTime: ownTime, nowSeconds: nowSeconds)
+            .count { abs($0.aheadSeconds) <= Self.differenceSecondsMax }
         return agreeing >= 1 && 2 * (agreeing + 1) > memberCount
     }
 
+    /// The member whose clock is farthest from the own one, if that is more than ten minutes: with one member alone
+    /// nobody can tell which of both is wrong.
+    func farthest(ownTime: Int64, nowSeconds: Double) -> (address: MemberAddress, aheadSeconds: Double)? {
+        differences(ownTime: ownTime, nowSeconds: nowSeconds)
+            .filter { abs($0.aheadSeconds) > Self.differenceSecondsMax }
+            .max { abs($0.aheadSeconds) < abs($1.aheadSeconds) }
+    }
+
     /// How far the clock of each member reached in the last minute is ahead of the own one.
-    private func differencesSeconds(ownTime: Int64, nowSeconds: Double) -> [Double] {
-        let recent = readings.values.filter { nowSeconds - $0.learntSeconds <= Self.readingAgeSecondsMax }
-        let nodes = Dictionary(recent.map { ($0.nodeID, $0) }) { $0.learntSeconds > $1.learntSeconds ? $0 : $1 }
-        return nodes.values.map { $0.timeSeconds + (nowSeconds - $0.learntSeconds) - Double(ownTime) }
+    private func differences(
+        ownTime: Int64, nowSeconds: Double
+    ) -> [(address: MemberAddress, aheadSeconds: Double)] {
+        let recent = readings.filter { nowSeconds - $0.value.learntSeconds <= Self.readingAgeSecondsMax }
+        let nodes = Dictionary(recent.map { ($0.value.nodeID, $0) }) {
+            $0.value.learntSeconds > $1.value.learntSeconds ? $0 : $1
+        }
+        return nodes.values.map { address, reading in
+            (address, reading.timeSeconds + (nowSeconds - reading.learntSeconds) - Double(ownTime))
+        }
     }
 }

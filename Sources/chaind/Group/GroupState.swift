@@ -59,6 +59,10 @@ enum GroupEvent: Hashable, Sendable {
     case isSelf(MemberAddress)
     /// Two addresses lead to one node.
     case sharedNode(MemberAddress, MemberAddress)
+    /// Two nodes answer for one address.
+    case sharedAddress(MemberAddress)
+    /// A member's list differs from settled blocks of this node's, the first at this height.
+    case conflict(MemberAddress, height: Int)
     /// Another node says that it has this node's address.
     case ownAddressTaken
 }
@@ -219,7 +223,8 @@ struct GroupState: Sendable {
             return isRemoved == true ? [.removed(address, reason)] : []
         case .answered(let head):
             let hasReturned = records[address]?.checkSucceeded(head, nowSeconds: nowSeconds)
-            return (hasReturned == true ? [.returned(address)] : []) + identityEvents(address, known: known)
+            return (hasReturned == true ? [.returned(address)] : [])
+                + identityEvents(address, known: known, nowSeconds: nowSeconds)
         }
     }
 
@@ -229,7 +234,9 @@ struct GroupState: Sendable {
         guard let known = records[address] else { return [] }
         let jitter = Double.random(in: 0.9...1.1, using: &generator)
         records[address]?.syncEnded(outcome, jitter: jitter, nowSeconds: nowSeconds)
-        return identityEvents(address, known: known)
+        let events = identityEvents(address, known: known, nowSeconds: nowSeconds)
+        guard known.conflictHeight == nil, let height = records[address]?.conflictHeight else { return events }
+        return events + [.conflict(address, height: height)]
     }
 
     /// A status message came. Its map is merged first, so that a new member is known.
@@ -243,7 +250,7 @@ struct GroupState: Sendable {
         }
         guard let known = records[address] else { return [] }
         records[address]?.heard(head, nowSeconds: nowSeconds)
-        return identityEvents(address, known: known)
+        return identityEvents(address, known: known, nowSeconds: nowSeconds)
     }
 
     /// A member says that it stops: it is off the list at once, and stays a member.
@@ -256,8 +263,13 @@ struct GroupState: Sendable {
     /// Never longer than the pause, so that a minute is a minute.
     private mutating func removedJitter() -> Double { Double.random(in: 0.9...1, using: &generator) }
 
-    private func identityEvents(_ address: MemberAddress, known: MemberRecord) -> [GroupEvent] {
+    private func identityEvents(
+        _ address: MemberAddress, known: MemberRecord, nowSeconds: Double
+    ) -> [GroupEvent] {
         guard let record = records[address], record.head?.nodeID != known.head?.nodeID else { return [] }
+        if record.isShared(nowSeconds: nowSeconds) {
+            return known.isShared(nowSeconds: nowSeconds) ? [] : [.sharedAddress(address)]
+        }
         if record.isSelf { return [.isSelf(address)] }
         return otherAddress(of: record, at: address).map { [.sharedNode($0, address)] } ?? []
     }

@@ -46,13 +46,22 @@ extension GroupState {
 
     /// What `sync.json` has to hold: this node, and the members that are on the list.
     var upAddresses: [MemberAddress] {
-        let others = records.filter { !$0.value.isRemoved && !$0.value.isSelf }.keys
+        let others = Set(records.keys).subtracting(offAddresses)
         return (others + (isMember ? [ownAddress] : [])).sorted()
     }
 
-    /// What `sync.json` must not hold: who is off the list, who was forgotten, and other addresses of this node.
-    var downAddresses: [MemberAddress] {
-        records.filter { $0.value.isRemoved || $0.value.isSelf }.keys + membership.formerMembers
+    /// What `sync.json` must not hold: who is off the list, who was forgotten, and second addresses of a node.
+    var downAddresses: [MemberAddress] { offAddresses + membership.formerMembers }
+
+    /// Members that are not on the list. Of a node with several addresses only the one that it gives itself is: were each
+    /// node to choose for itself, those that share a file would write it again and again.
+    private var offAddresses: [MemberAddress] {
+        let announced = Set(records.values.filter { !$0.isRemoved }.compactMap(\.announcedNodeID))
+        return records.filter { _, record in
+            if record.isRemoved || record.isSelf { return true }
+            guard let nodeID = record.head?.nodeID, record.announcedNodeID != nodeID else { return false }
+            return announced.contains(nodeID)
+        }.map(\.key)
     }
 
     /// What the last syncs have found, for `Settlement`.

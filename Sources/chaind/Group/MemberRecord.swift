@@ -72,6 +72,8 @@ struct MemberRecord: Sendable {
 
     // Who answers there.
     private var previousNodeID: String?
+    /// Who has said last that it is found there.
+    private(set) var announcedNodeID: String?
     private var sharedSeconds = -Double.infinity
 
     // Sync.
@@ -96,6 +98,9 @@ struct MemberRecord: Sendable {
 
     /// Whether this node itself answers there.
     var isSelf: Bool { head?.nodeID == ownNodeID }
+
+    /// Whether two nodes answer for the address.
+    func isShared(nowSeconds: Double) -> Bool { nowSeconds - sharedSeconds <= Self.sharedAddressSeconds }
 
     // MARK: Turns
 
@@ -167,6 +172,7 @@ struct MemberRecord: Sendable {
 
     /// The member has sent a message of its own accord.
     mutating func heard(_ head: MemberHead, nowSeconds: Double) {
+        announcedNodeID = head.nodeID
         guard head.nodeID != stoppedNodeID else { return }
         note(head, nowSeconds: nowSeconds)
         if isRemoved {
@@ -246,7 +252,7 @@ struct MemberRecord: Sendable {
     /// What is wrong with the member, in a line: who answers there, then the last sync, then the last check.
     func lastError(nowSeconds: Double) -> String? {
         if isSelf { return "is this node itself" }
-        if nowSeconds - sharedSeconds <= Self.sharedAddressSeconds { return "two nodes answer for this address" }
+        if isShared(nowSeconds: nowSeconds) { return "two nodes answer for this address" }
         return syncError ?? checkError
     }
 }

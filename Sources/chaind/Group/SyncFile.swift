@@ -71,7 +71,7 @@ struct SyncFile: Sendable {
         return Update(found: found, fault: fault, stamp: Self.stamp(path))
     }
 
-    /// What stands there now.
+    /// What stands in the file. Nothing is locked or written.
     ///
     /// - Throws: `SyncFileError`.
     func addresses() throws(SyncFileError) -> [MemberAddress] { try read(resolvedPath).found }

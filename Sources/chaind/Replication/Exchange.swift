@@ -63,7 +63,7 @@ struct Exchange: Sendable {
         }
         // A transfer to the member that broke off goes on where it did.
         let start = if let staged, staged.height > common.height, try await isOurs(staged) { staged } else { common }
-        return try await push(ours, to: memberHead, after: start)
+        return try await push(ours, to: memberHead, after: start, common: common)
     }
 
     /// Sends what we have beyond a block that the member is known to have as its head, without asking first.
@@ -179,9 +179,9 @@ struct Exchange: Sendable {
 
     /// Sends our blocks after the last common one, or after what the member has staged of them already.
     private func push(
-        _ ours: ListRank, to memberHead: MemberHead, after common: BlockPoint
+        _ ours: ListRank, to memberHead: MemberHead, after start: BlockPoint, common: BlockPoint
     ) async throws(ExchangeError) -> ExchangeReport {
-        let answer = try await send(ours, after: common)
+        let answer = try await send(ours, after: start)
         switch answer.outcome {
         case .adopted, .ours: return report(of: answer, ours, to: memberHead, after: common)
         case .unknown: throw .overtaken("its list changed meanwhile")

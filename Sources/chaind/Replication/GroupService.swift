@@ -54,6 +54,15 @@ actor SyncFileKeeper {
         self.logger = logger
     }
 
+    /// Looks at the file before a client can append: whom the node finds while its list is empty are founding members.
+    func look(_ replica: Replica) async {
+        do {
+            await replica.found(try await NIOThreadPool.singleton.runIfActive { [file] in try file.addresses() })
+        } catch {
+            tell(error)
+        }
+    }
+
     /// Reads and writes the file if it, or what is to stand there, changed.
     func refresh(_ replica: Replica) async {
         let (up, down) = await replica.listedAddresses
@@ -91,11 +100,15 @@ actor SyncFileKeeper {
             }
             return update.found
         } catch {
-            // Once, and not every second.
-            if lastError != "\(error)" { logger.error("the file of the members", metadata: ["reason": "\(error)"]) }
-            lastError = "\(error)"
+            tell(error)
             return nil
         }
+    }
+
+    /// Once, and not every second.
+    private func tell(_ error: any Error) {
+        if lastError != "\(error)" { logger.error("the file of the members", metadata: ["reason": "\(error)"]) }
+        lastError = "\(error)"
     }
 }
 

@@ -5,7 +5,7 @@ import Chain
 extension Replica {
     func upkeep() async {
         updateTime()
-        reportClock()
+        reportClocks()
         do {
             try await tidy()
             try await reappendOrphans()
@@ -16,15 +16,24 @@ extension Replica {
         }
     }
 
-    /// Says loudly, once a minute, that this node's own clock is wrong: it would refuse what everybody else takes.
-    private func reportClock() {
+    /// Says loudly, once a minute, that a clock is wrong, this node's own or another's: one would refuse what the other
+    /// takes.
+    private func reportClocks() {
         let own = time.ownSeconds
         let now = nowSeconds()
-        guard clock.isOwnClockOff(ownTime: own, nowSeconds: now), now - clockToldSeconds >= 60 else { return }
-        clockToldSeconds = now
-        logger.error(
-            "this machine's clock is wrong",
-            metadata: ["off_by_seconds": "\(own - time.seconds)", "group_time": "\(time.seconds)"])
+        if clock.isOwnClockOff(ownTime: own, nowSeconds: now) {
+            guard now - clockToldSeconds >= 60 else { return }
+            clockToldSeconds = now
+            logger.error(
+                "this machine's clock is wrong",
+                metadata: ["off_by_seconds": "\(own - time.seconds)", "group_time": "\(time.seconds)"])
+        } else if let other = clock.farthest(ownTime: own, nowSeconds: now) {
+            guard now - memberClockToldSeconds >= 60 else { return }
+            memberClockToldSeconds = now
+            logger.error(
+                "a member's clock differs",
+                metadata: ["member": "\(other.address)", "ahead_by_seconds": "\(other.aheadSeconds.rounded())"])
+        }
     }
 
     private func tidy() async throws {

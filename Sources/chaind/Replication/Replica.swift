@@ -44,6 +44,8 @@ actor Replica {
     private let hasAppended = Atomic(false)
     /// When it was last said that this machine's clock is wrong.
     var clockToldSeconds = -Double.infinity
+    /// When it was last said that a member's clock differs.
+    var memberClockToldSeconds = -Double.infinity
     /// When each member was last asked for its status.
     private var statusSeconds: [MemberAddress: Double] = [:]
     /// Who waits for the end of a sync.
@@ -356,6 +358,12 @@ actor Replica {
             case .sharedNode(let first, let second):
                 logger.warning(
                     "two addresses lead to one node", metadata: ["first": "\(first)", "second": "\(second)"])
+            case .sharedAddress(let address):
+                logger.error("two nodes answer for one address", metadata: ["address": "\(address)"])
+            case .conflict(let address, let height):
+                logger.error(
+                    "settled blocks differ; chaind adopt chooses",
+                    metadata: ["member": "\(address)", "height": "\(height)"])
             case .ownAddressTaken:
                 logger.error("another node says that it has this node's address")
             }

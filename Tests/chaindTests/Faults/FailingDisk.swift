@@ -28,12 +28,7 @@ struct FailingDisk {
 
     /// Compiles the library into a folder.
     init(in directory: TemporaryDirectory) async throws {
-        let library = directory.path("failing_disk.so")
-        let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
-            "failing_disk.c")
-        // The Swift toolchain brings clang.
-        let result = try await runCommand(["clang", "-shared", "-fPIC", "-O1", "-o", library, source.path])
-        guard result.status == 0 else { throw TestSupportError("compiling \(source.path): \(result.error)") }
+        let library = try await compileLibrary("failing_disk.c", into: directory.path)
         controls = directory.path("faults")
         try FileManager.default.createDirectory(atPath: controls, withIntermediateDirectories: true)
         environment = ["LD_PRELOAD": library, "FAILING_DISK": controls]
@@ -58,6 +53,16 @@ struct FailingDisk {
     func mend(_ file: File, _ fault: Fault) throws {
         try FileManager.default.removeItem(atPath: "\(controls)/\(file)-\(fault)-always")
     }
+}
+
+/// Compiles one of the C files beside this one as a library to be loaded into a node, and gives its path.
+func compileLibrary(_ name: String, into directory: String) async throws -> String {
+    let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(name).path
+    let library = "\(directory)/\(name).so"
+    // The Swift toolchain brings clang.
+    let result = try await runCommand(["clang", "-shared", "-fPIC", "-O1", "-o", library, source])
+    guard result.status == 0 else { throw TestSupportError("compiling \(source): \(result.error)") }
+    return library
 }
 
 /// Runs a body with a started node whose disk fails on request.

@@ -80,6 +80,8 @@ import Testing
         #expect(clock(differences: [601, 601]).isOwnClockOff(ownTime: ownTime, nowSeconds: 100))
         #expect(clock(differences: [-601, -601]).isOwnClockOff(ownTime: ownTime, nowSeconds: 100))
         #expect(!clock(differences: [5_000]).isOwnClockOff(ownTime: ownTime, nowSeconds: 100))
+        #expect(clock(differences: [600, -600]).farthest(ownTime: ownTime, nowSeconds: 100) == nil)
+        #expect(clock(differences: [601, -602, 0]).farthest(ownTime: ownTime, nowSeconds: 100)?.aheadSeconds == -602)
     }
 
     @Test(

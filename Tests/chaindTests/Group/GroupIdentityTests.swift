@@ -54,6 +54,9 @@ import Testing
         #expect(play.due(after: 6) == [.check(first), .sync(first), .check(second), .sync(second)])
         #expect(play.check(second, .answered(head("1"))) == [])
         #expect(play.group.upAddresses == [address(0), first, second])
+        // Once it is known which of them the node gives itself, only that one stands on the list.
+        _ = play.hear(second, nodeID: "1")
+        #expect(play.group.upAddresses == [address(0), second] && play.group.downAddresses == [first])
         // The node has moved: the address that it had is taken off.
         for _ in 1...3 {
             play.fail(first)
@@ -70,7 +73,8 @@ import Testing
         _ = play.hear(first, nodeID: "1b")
         _ = play.hear(first, nodeID: "1c")
         #expect(play.view(first)?.lastError == nil)
-        _ = play.hear(first, nodeID: "1b")
+        #expect(play.hear(first, nodeID: "1b") == [.sharedAddress(first)])
+        #expect(play.hear(first, nodeID: "1c") == [], "it is told once")
         #expect(play.view(first)?.lastError == shared)
         #expect(play.state(first) == .up)
         play.nowSeconds += 60

@@ -169,7 +169,9 @@ import Testing
     @Test func aConflictIsShownUntilASyncEndsWell() throws {
         var play = try GroupPlay(members: 1)
         #expect(syncs(&play) == [first])
-        play.sync(first, .conflict(height: 7))
+        let conflict = SyncOutcome.conflict(height: 7)
+        #expect(play.group.synced(first, outcome: conflict, nowSeconds: 1_000) == [.conflict(first, height: 7)])
+        #expect(play.group.synced(first, outcome: conflict, nowSeconds: 1_000) == [], "it is told once")
         #expect(play.state(first) == .conflict)
         #expect(play.view(first)?.lastError?.contains("7") == true)
         #expect(play.group.upAddresses.contains(first))

@@ -143,7 +143,7 @@ struct FaultStory {
         let others = group.nodes.indices.filter { $0 != node }
         let other = others[Int.random(in: others.indices, using: &random)]
         let states: [LinkState] = [
-            .cut, .frozen, .slow(milliseconds: 50), .answersLost, .brittle(sizeBytes: 20_000),
+            .cut, .frozen, .halfOpen, .slow(milliseconds: 50), .answersLost, .brittle(sizeBytes: 20_000),
         ]
         let state = states[Int.random(in: states.indices, using: &random)]
         tell("from \(node) to \(other): \(state)")

@@ -18,6 +18,25 @@ struct GroupMeetingTests {
         }
     }
 
+    @Test func aNodeThatTakesAnAppendAtOnceIsAFoundingMemberAllTheSame() async throws {
+        try await withGroup(count: 2, started: 1) { group in
+            try await group.nodes[0].append("before")
+            try group.nodes[1].launch()
+            // As soon as it can be reached.
+            let deadline = ContinuousClock.now + .seconds(30)
+            while ContinuousClock.now < deadline {
+                do {
+                    try await group.nodes[1].append("at once")
+                    break
+                } catch {
+                    try await Task.sleep(for: .milliseconds(1))
+                }
+            }
+            #expect(try await group.waitUntilEqual().height == 2)
+            try await group.waitUntilTogether()
+        }
+    }
+
     @Test func aKilledNodeIsDroppedAfterThreeChecksAndComesBack() async throws {
         try await withGroup(count: 3) { group in
             try await group.nodes[0].append("before")

@@ -7,6 +7,7 @@
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, and play many more histories of groups
 #                   (make test-long ROUNDS=1000 SEEDS=10000)
+#   make simulation play histories of groups only, in a release build (make simulation SEEDS=10000)
 #   make bench      measure the ratios that this project promises (make bench ARGS="--blocks 100000" for less,
 #                   ARGS="--only one" or "--only group" for a part)
 #   make format     format the sources
@@ -14,13 +15,15 @@
 
 ARGS ?=
 ROUNDS ?= 300
+# The histories after those that `make test` plays.
+FIRST ?= 101
 SEEDS ?= 2000
 GROUP_ROUNDS ?= 20
 SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Suites
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: run group demo test test-long bench format lint libraries release
+.PHONY: run group demo test test-long simulation bench format lint libraries release
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -45,9 +48,15 @@ test: libraries
 	swift test --skip-build --no-parallel
 
 test-long: libraries
-	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_SEEDS=$(SEEDS) CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) \
-		CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
+	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
+		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
 		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests'
+
+# Many more histories, in a release build of its own: three times as fast, and slow to build.
+simulation: libraries
+	CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
+		swift test --configuration release --scratch-path .build/simulation -Xswiftc -enable-testing \
+		--filter SimulationTests.histories
 
 bench: release
 	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind $(ARGS)

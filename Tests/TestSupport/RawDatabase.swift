@@ -15,7 +15,7 @@ public struct RawRun: Equatable, Sendable {
     }
 }
 
-/// A database file that no engine has open.
+/// A database file, also one that an engine has open and does nothing with at the moment.
 public struct RawDatabase {
     /// An SQL statement failed.
     public struct Failure: Error {
@@ -62,6 +62,27 @@ public struct RawDatabase {
         try open { database in
             try store(run, by: "UPDATE runs SET content = ?1, blocks = ?2 WHERE position = ?3", in: database)
         }
+    }
+
+    /// The BLOBs of a column, in the order of the rows.
+    public func blobs(_ column: String, of table: String) throws -> [[UInt8]] {
+        try open { database in
+            var blobs: [[UInt8]] = []
+            let sql = "SELECT \(column) FROM \(table) WHERE \(column) IS NOT NULL"
+            try step(database, sql) { statement in
+                let count = Int(sqlite3_column_bytes(statement, 0))
+                blobs.append([UInt8](UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, 0), count: count)))
+            }
+            return blobs
+        }
+    }
+
+    /// Puts other bytes in the place of a BLOB, in each row that has it.
+    public func replace(_ blob: [UInt8], by other: [UInt8], in column: String, of table: String) throws {
+        func hex(_ bytes: [UInt8]) -> String {
+            bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        }
+        try execute("UPDATE \(table) SET \(column) = x'\(hex(other))' WHERE \(column) = x'\(hex(blob))'")
     }
 
     private func store(_ run: RawRun, by sql: String, in database: OpaquePointer) throws {

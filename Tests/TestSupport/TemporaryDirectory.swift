@@ -2,17 +2,24 @@
 
 import Foundation
 
-/// A new folder below the system's temporary folder.
+/// A new folder below the system's temporary folder, or in memory.
 public struct TemporaryDirectory: Sendable {
     /// The absolute path, without a slash at the end.
     public let path: String
 
     /// Creates the folder. Who creates it calls `remove()`; `withTemporaryDirectory` does both.
-    public init() throws {
+    ///
+    /// - Parameter isInMemory: for files that are synced often and are gone after the test; where the system has no
+    ///   such place, they are on disk.
+    public init(isInMemory: Bool = false) throws {
         let name = "chaind-test-\(UUID().uuidString.prefix(13))"
-        path = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
+        let hasMemory = isInMemory && FileManager.default.isWritableFile(atPath: Self.memoryPath)
+        let parent = hasMemory ? URL(fileURLWithPath: Self.memoryPath) : FileManager.default.temporaryDirectory
+        path = parent.appendingPathComponent(name).path
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
+
+    private static let memoryPath = "/dev/shm"
 
     /// The path of an entry of the folder.
     public func path(_ name: String) -> String { path + "/" + name }
@@ -30,10 +37,10 @@ public struct TemporaryDirectory: Sendable {
 
 /// Runs a body with a folder of its own, and removes the folder however the body ends.
 public func withTemporaryDirectory<Result>(
-    isolation: isolated (any Actor)? = #isolation,
+    isInMemory: Bool = false, isolation: isolated (any Actor)? = #isolation,
     _ body: (TemporaryDirectory) async throws -> sending Result
 ) async throws -> sending Result {
-    let directory = try TemporaryDirectory()
+    let directory = try TemporaryDirectory(isInMemory: isInMemory)
     let result: Result
     do {
         result = try await body(directory)

@@ -10,7 +10,9 @@ struct ListedBlock {
 
     /// The blocks of the list at these heights; those that cannot be read are missing.
     static func read(_ heights: Range<Int>, on connection: Connection) throws(SQLiteError) -> [ListedBlock] {
-        var previousHash = try Lineage.list.storedHash(at: heights.lowerBound - 1, on: connection) ?? .zero
+        let previousHash = try Lineage.list.storedHash(at: heights.lowerBound - 1, on: connection) ?? .zero
+        // A block whose predecessor's stored hash went bad is still a good one.
+        var checker = BlockChecker(height: heights.lowerBound, previous: .init(hash: previousHash))
         var found: [ListedBlock] = []
         try RunStatements.forEachRun(from: heights.lowerBound, below: heights.upperBound, on: connection) {
             row throws(SQLiteError) in
@@ -18,9 +20,7 @@ struct ListedBlock {
             let acknowledged = try row.acknowledged()
             try view.forEachBlock { index, block throws(SQLiteError) in
                 guard heights.contains(row.height + index) else { return }
-                let isRight = block.computedHash(after: previousHash) == block.hash
-                let before = previousHash
-                previousHash = block.hash
+                let (fault, before) = checker.check(block)
                 // An orphan that comes back, as it was or with an origin, is still one that was acknowledged.
                 var isAcknowledged = acknowledged.contains(index)
                 if !isAcknowledged {
@@ -30,7 +30,8 @@ struct ListedBlock {
                 found.append(
                     ListedBlock(
                         height: row.height + index,
-                        checkedBlock: isRight ? Block(block, height: row.height + index, previousHash: before) : nil,
+                        checkedBlock: fault == nil
+                            ? Block(block, height: row.height + index, previousHash: before) : nil,
                         isAcknowledged: isAcknowledged))
             }
             return true

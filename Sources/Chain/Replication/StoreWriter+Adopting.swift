@@ -23,6 +23,8 @@ public struct AdoptionTerms: Sendable {
     public var latestTimestamp = Int64.max
     /// An operator decided: settled blocks may be replaced, and by a list that is not better.
     public var isForced = false
+    /// Up to where the sender's list is settled.
+    public var settledHeight = 0
     /// Appends all blocks again, whoever acknowledged them: a tail of this node's own that does not count.
     var reappendsAll = false
 
@@ -88,9 +90,17 @@ extension StoreWriter {
             tail = adopted.tail
             replaced(from: adoption.staged.first, with: adopted.head)
             if adoption.terms.finalHeight > state.finalHeight { state.final(upTo: adoption.terms.finalHeight) }
-            if adoption.staged.first <= state.settledHeight { state.settled(upTo: adoption.staged.first - 1) }
+            state.settled(upTo: settledHeight(after: adoption))
         }
         return step
+    }
+
+    /// Up to where the list is settled once a branch is adopted. What an operator chose is as settled here as where it
+    /// comes from: else the next better list, which a third node may still have, would undo the decision.
+    private func settledHeight(after adoption: Adoption) -> Int {
+        let kept = min(state.settledHeight, adoption.staged.first - 1)
+        guard adoption.terms.isForced else { return kept }
+        return max(kept, min(adoption.terms.settledHeight, adoption.staged.head.height))
     }
 
     private func refusal(
@@ -190,8 +200,9 @@ extension StoreWriter {
             try PropertyStatements.set(
                 PropertyStatements.finalHeight, to: adoption.terms.finalHeight, on: connection)
         }
-        if staged.first <= state.settledHeight {
-            try PropertyStatements.set(PropertyStatements.settledHeight, to: staged.first - 1, on: connection)
+        let settledHeight = settledHeight(after: adoption)
+        if settledHeight != state.settledHeight {
+            try PropertyStatements.set(PropertyStatements.settledHeight, to: settledHeight, on: connection)
         }
     }
 

@@ -50,7 +50,9 @@ extension StoreWriter {
     ///
     /// - Returns: the rest of the range.
     private func keepPart(of range: LeftoverRange, on connection: Connection) throws(SQLiteError) -> LeftoverRange? {
-        var previousHash = range.previousHash
+        // The block after one whose stored hash went bad is still a good one, and is to be kept as that.
+        var checker = BlockChecker(
+            height: range.heights.lowerBound, previous: .init(hash: range.previousHash))
         var orphans: [(height: Int, previousHash: Hash, isAcknowledged: Bool, content: [UInt8])] = []
         var runs = 0
         var end = range.heights.upperBound
@@ -60,8 +62,10 @@ extension StoreWriter {
                 var builder = RunBuilder(height: row.height + index)
                 builder.append(block, acknowledged: false)
                 orphans.append(
-                    (row.height + index, previousHash, acknowledged.contains(index), builder.finish()[0].content))
-                previousHash = block.hash
+                    (
+                        row.height + index, checker.check(block).previousHash, acknowledged.contains(index),
+                        builder.finish()[0].content
+                    ))
             }
             runs += 1
             if runs == StoreWriter.tidyRunsMax { end = row.endHeight }
@@ -75,8 +79,8 @@ extension StoreWriter {
         let done = range.heights.lowerBound..<max(range.heights.lowerBound, min(end, range.heights.upperBound))
         try forget(done, branch: range.branch, runsMax: .max, on: connection)
         return LeftoverRange(
-            branch: range.branch, heights: done.upperBound..<range.heights.upperBound, previousHash: previousHash,
-            replaced: range.replaced)
+            branch: range.branch, heights: done.upperBound..<range.heights.upperBound,
+            previousHash: checker.previous?.hash ?? .zero, replaced: range.replaced)
     }
 
     private func keep(

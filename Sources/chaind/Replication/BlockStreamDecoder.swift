@@ -32,14 +32,15 @@ struct BlockStreamDecoder {
         guard buffer.readableBytes >= BlockStream.headerSizeBytes else { return nil }
         buffer.moveReaderIndex(forwardBy: BlockStream.magic.count)
         guard let after = buffer.readPoint(), let head = buffer.readPoint(),
-            let finalHeight = buffer.readHeight()
+            let finalHeight = buffer.readHeight(), let settledHeight = buffer.readHeight()
         else {
             throw .invalidHeader("a height is too large")
         }
         guard after.height <= head.height else { throw .invalidHeader("it goes up to a height before its first one") }
         guard after.height < head.height || after == head else { throw .invalidHeader("two hashes for one height") }
         guard finalHeight <= head.height else { throw .invalidHeader("it is final beyond its head") }
-        let found = StreamHeader(after: after, head: head, finalHeight: finalHeight)
+        guard settledHeight <= head.height else { throw .invalidHeader("it is settled beyond its head") }
+        let found = StreamHeader(after: after, head: head, finalHeight: finalHeight, settledHeight: settledHeight)
         header = found
         last = after
         return found

@@ -1,7 +1,7 @@
 // Writes a block stream. docs/protocol.md describes each byte.
 //
 //     stream  "CHNS", 0x01, header, part ...
-//     header  after height 8, after hash 32, head height 8, head hash 32, final height 8
+//     header  after height 8, after hash 32, head height 8, head hash 32, final height 8, settled height 8
 //     part    kind 1, length 4, as many bytes
 //     run     first height 8, count 2, the columns as docs/format.md describes the content of a run
 //
@@ -13,7 +13,7 @@ import NIOCore
 /// The numbers of the format, and the limits that a receiver holds a sender to.
 enum BlockStream {
     static let magic: [UInt8] = Array("CHNS".utf8) + [1]
-    static let headerSizeBytes = magic.count + 3 * 8 + 2 * Hash.sizeBytes
+    static let headerSizeBytes = magic.count + 4 * 8 + 2 * Hash.sizeBytes
     static let partHeadSizeBytes = 1 + 4
     static let runHeadSizeBytes = 8 + 2
 
@@ -38,6 +38,7 @@ extension ByteBuffer {
         writePoint(header.after)
         writePoint(header.head)
         writeInteger(UInt64(header.finalHeight))
+        writeInteger(UInt64(header.settledHeight))
     }
 
     /// Writes a part.

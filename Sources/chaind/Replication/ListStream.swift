@@ -11,7 +11,9 @@ extension OutgoingStream {
     init(of list: BlockList, after point: BlockPoint, upTo head: BlockPoint, finalHeight: Int) {
         let reading = StreamReading(list: list, after: point, upTo: head)
         self.init(
-            header: StreamHeader(after: point, head: head, finalHeight: min(finalHeight, head.height)),
+            header: StreamHeader(
+                after: point, head: head, finalHeight: min(finalHeight, head.height),
+                settledHeight: min(list.status.settledHeight, head.height)),
             next: { await reading.next() })
     }
 }

@@ -66,6 +66,7 @@ struct StreamReceiver: Sendable {
             terms.finalHeight = header.finalHeight
             terms.latestTimestamp = latestTimestamp
             terms.isForced = isForced
+            terms.settledHeight = header.settledHeight
             let result = try await reception.adopt(terms)
             return .adopted(blocks: reception.blocks, result)
         } catch {

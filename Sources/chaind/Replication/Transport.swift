@@ -27,6 +27,8 @@ struct StreamHeader: Hashable, Sendable {
     let head: BlockPoint
     /// The height up to which the sender's list is final.
     let finalHeight: Int
+    /// The height up to which the sender's list is settled: only who adopts it by decision takes that over.
+    var settledHeight = 0
 }
 
 /// A part of a stream, after its header.

@@ -221,6 +221,49 @@ struct ForkTests {
         }
     }
 
+    @Test func whatIsSettledThereIsSettledHereAfterADecisionOnly() async throws {
+        try await withLists(4) { lists in
+            try await lists[0].appendTexts(5, "a")
+            try await lists[1].appendTexts(9, "b")
+            try await lists[2].appendTexts(40, "c")
+            var terms = AdoptionTerms()
+            terms.settledHeight = 7
+            try await lists[3].appendTexts(2, "d")
+            _ = try #require(try await lists[3].pull(from: lists[1], terms))
+            #expect(try lists[3].list.status.settledHeight == 0)
+            terms.isForced = true
+            _ = try #require(try await lists[0].pull(from: lists[1], terms))
+            try await lists[0].restart()
+            #expect(try lists[0].list.status.settledHeight == 7)
+            await #expect(throws: ReceptionError.conflict(height: 1)) { try await lists[0].pull(from: lists[2]) }
+        }
+    }
+
+    /// The block after one whose stored hash went bad is still good: it is appended again with the adoption where this
+    /// node acknowledged it, and kept as an orphan where not.
+    @Test(arguments: [true, false]) func aDamagedHashCostsNoOtherBlock(isAcknowledged: Bool) async throws {
+        try await withLists(3) { lists in
+            for text in ["a", "b", "c", "d"] { try await lists[0].appendTexts(1, text) }
+            try await lists[1].appendTexts(9, "e")
+            let damaged = isAcknowledged ? lists[0] : lists[2]
+            if !isAcknowledged { _ = try await damaged.pull(from: lists[0]) }
+            try await damaged.close()
+            let database = RawDatabase(path: damaged.path)
+            var run = try #require(try database.runs().first { $0.position <= 2 && 2 < $0.position + $0.blocks })
+            run.content[Int(8 * run.blocks + 32 * (2 - run.position))] ^= 1
+            try database.update(run)
+            try await damaged.open()
+            var reception = try await damaged.list.reception(after: 0, hash: Block.genesis.hash)
+            _ = try await reception.take(try await lists[1].runs(from: 1), latestTimestamp: .max)
+            let reappended = try #require(try await reception.adopt(AdoptionTerms())).reappendedBlocks
+            try await damaged.tidyAll()
+            damaged.clock.withLock { $0 += 60 }
+            let later = try await damaged.list.reappendOrphans(replacedBefore: damaged.clock.withLock { $0 })
+            #expect((reappended, later) == (isAcknowledged ? (3, 0) : (0, 3)))
+            #expect(try await damaged.texts().suffix(3) == ["a 0", "c 0", "d 0"])
+        }
+    }
+
     @Test func aTailFromAClockThatWasAheadIsAppendedAgain() async throws {
         try await withLists(1) { lists in
             try await lists[0].appendTexts(3, "now")

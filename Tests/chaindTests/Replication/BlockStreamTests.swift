@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func aStreamMayBeEmpty() {
-        let header = StreamHeader(after: Block.hello.point, head: Block.hello.point, finalHeight: 1)
+        let header = StreamHeader(after: Block.hello.point, head: Block.hello.point, finalHeight: 1, settledHeight: 1)
         let decoded = DecodedStream(StreamSample.bytes(header, [.end]))
         #expect(decoded.error == nil && decoded.isAtEnd && decoded.header == header && decoded.parts == [.end])
     }
@@ -160,6 +160,7 @@ import Testing
             StreamHeader(after: hello, head: genesis, finalHeight: 0),
             StreamHeader(after: BlockPoint(height: 1, hash: genesis.hash), head: hello, finalHeight: 0),
             StreamHeader(after: genesis, head: hello, finalHeight: 2),
+            StreamHeader(after: genesis, head: hello, finalHeight: 0, settledHeight: 2),
             StreamHeader(after: genesis, head: large, finalHeight: 0),
             StreamHeader(after: genesis, head: hello, finalHeight: 1 << 40),
         ]

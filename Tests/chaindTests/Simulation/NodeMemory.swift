@@ -17,6 +17,8 @@ struct NodeMemory {
     /// Every block that ever was in the list, by its hash, and what it stands for.
     var identities: [Hash: Hash] = [:]
     var settledHeight = 0
+    /// Where bits flipped: what stands there may be another block, or none that can be read, until it is repaired.
+    var spoiltHeights: Set<Int> = []
     /// Changes when the disk is another one, or an earlier one: what was answered with it before is forgotten.
     var era = 0
 }
@@ -32,6 +34,8 @@ extension Simulation {
         if status.height != last || status.headHash != node.memory.entries[last].hash {
             do {
                 try await observeChange(of: list, node)
+            } catch ReadError.damaged where !node.memory.spoiltHeights.isEmpty {
+                // It is looked at again after the repair.
             } catch {
                 violate("node \(node.number) cannot be read: \(error)")
             }
@@ -44,17 +48,21 @@ extension Simulation {
 
     private func observeChange(of list: BlockList, _ node: SimulatedNode) async throws {
         var common = min(list.status.height, node.memory.entries.count - 1)
-        while common >= 0 {
+        // The lowest block that is another one for sure, or gone.
+        var replaced = common + 1
+        search: while common > 0 {
             let heights = Array(max(0, common - 15)...common)
             let hashes = try await list.storedHashes(at: heights)
-            if let same = heights.indices.last(where: { node.memory.entries[heights[$0]].hash == hashes[$0] }) {
-                common = heights[same]
-                break
+            for (height, hash) in zip(heights, hashes).reversed() where !node.memory.spoiltHeights.contains(height) {
+                common = height
+                if node.memory.entries[height].hash == hash { break search }
+                replaced = height
             }
             common = heights[0] - 1
         }
-        if common < node.memory.settledHeight, !node.mayUnsettle {
-            violate("node \(node.number): block \(common + 1), which was settled, was replaced")
+        common = max(0, common)
+        if replaced <= node.memory.settledHeight, !node.mayUnsettle {
+            violate("node \(node.number): block \(replaced), which was settled, was replaced")
         }
         if isTraced, common + 1 < node.memory.entries.count {
             trace("node \(node.number): blocks \(common + 1)...\(node.memory.entries.count - 1) were replaced")

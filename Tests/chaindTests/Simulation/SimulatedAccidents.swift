@@ -32,7 +32,10 @@ extension Simulation {
         case .setBack: await setBack(node)
         case .loseDisk: await loseDisk(of: node)
         case .loseNode: await lose(node)
+        case .forget: await forgetLost(on: node)
         case .adopt: await adopt(on: node)
+        case .sendList: await sendList(to: node)
+        case .flipBit: flipBit(on: node)
         }
     }
 
@@ -143,6 +146,16 @@ extension Simulation {
     }
 
     // MARK: Operators
+
+    /// An operator has a node forget the one that is lost.
+    private func forgetLost(on node: SimulatedNode) async {
+        guard let lost = nodes.first(where: \.isLost), let process = node.process else { return }
+        trace("node \(node.number) is to forget node \(lost.number)")
+        await step(process) { [address = lost.address] in
+            // That it is no member any more is as good.
+            do { try await process.replica.forget(address) } catch {}
+        }
+    }
 
     /// An operator has a node adopt another one's list.
     func adopt(on node: SimulatedNode) async {

@@ -72,16 +72,19 @@ extension Simulation {
             && !nodes.contains { abs($0.wallClock.offsetSeconds) > 12 * 3_600 }
     }
 
-    private func text() -> String {
+    /// A text that was not sent yet, or one of a few.
+    func text() -> String {
         if chance(plan.commonTextRate) { return pick(["a", "b", "c"]) ?? "a" }
         ledger.lastText += 1
         return "text \(ledger.lastText)"
     }
 
-    private func send(
+    /// Sends an append to a node.
+    func send(
         _ request: AppendRequest, to process: SimulatedProcess, on node: SimulatedNode, keyed: Int?
     ) async {
-        guard isRunning(process.number) else { return }
+        // Nobody appends to a new node before it has the list.
+        guard isRunning(process.number), !node.isLate || process.list.status.height > 0 else { return }
         await step(process) { [self] in
             do throws(AppendError) {
                 let blocks = try await process.list.append(request)
@@ -105,8 +108,15 @@ extension Simulation {
             acknowledge(blocks, request, keyed)
         case .failure(.invalidLastHash), .failure(.pending): break
         case .failure(.closed), .failure(.outcomeUnknown): unknown(texts, keyed)
+        case .failure(.damagedHead),
+            .failure(.damaged) where isSpoilt(process):
+            break
         case .failure(let error): violate("process \(process.number) refuses an append: \(error)")
         }
+    }
+
+    private func isSpoilt(_ process: SimulatedProcess) -> Bool {
+        node(of: process.number).map { !$0.memory.spoiltHeights.isEmpty } ?? false
     }
 
     private func acknowledge(_ blocks: [Block], _ request: AppendRequest, _ keyed: Int?) {

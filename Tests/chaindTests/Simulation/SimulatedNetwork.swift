@@ -198,8 +198,12 @@ extension Simulation {
         let part = try await call(
             "part", from: receiver, to: .process(sender), timeoutSeconds: 10, isRepeatable: false
         ) { _ in await stream.next() }
-        // The crashes that matter most are those within an adoption.
-        if part == .end, chance(rates.crash) { running(receiver)?.crashPoint.arm(afterCommits: number(0...6)) }
+        // The crashes that matter most are those within an adoption: one of the first commits after the end.
+        if part == .end, let process = running(receiver), process.list.status.height > stream.header.after.height,
+            chance(rates.crash)
+        {
+            process.crashPoint.arm(afterCommits: number(0...4))
+        }
         guard case .run(let run) = part else { return part }
         return chance(rates.corruption) ? try corrupted(run) : part
     }

@@ -19,6 +19,10 @@ final class SimulatedNode {
     var process: SimulatedProcess?
     /// When the timer of the process goes off.
     var dueSeconds = Double.infinity
+    /// It is there from some time on only.
+    let isLate: Bool
+    /// Whether the others may know of it.
+    var hasStarted = false
     /// It never comes back, and nor does its disk.
     var isLost = false
     /// Nodes that messages from this one do not reach.
@@ -30,7 +34,8 @@ final class SimulatedNode {
     /// An operator adopts a list: settled blocks may be replaced.
     var mayUnsettle = false
 
-    init(number: Int, nodes: Int, directory: String, clock: VirtualClock) {
+    init(number: Int, isLate: Bool, directory: String, clock: VirtualClock) {
+        self.isLate = isLate
         self.number = number
         address = chaindTests.address(number)
         files = DatabaseFiles(path: directory + "/\(number).db")
@@ -101,7 +106,8 @@ extension Simulation {
                 number: number, list: list, replica: replica, time: time, crashPoint: crashPoint, wakeUp: wakeUp)
             node.dueSeconds = .infinity
             // As `sync.json` has it.
-            await replica.found(nodes.map(\.address))
+            node.hasStarted = true
+            await replica.found(nodes.filter { $0.hasStarted || !$0.isLate }.map(\.address))
             trace("node \(node.number) starts at height \(list.status.height) as process \(number)")
         } catch {
             violate("node \(node.number) does not start: \(error)")

@@ -42,7 +42,10 @@ actor Simulation {
         self.generator = generator
         let count = plan.nodes
         let clock = clock
-        nodes = (0..<count).map { SimulatedNode(number: $0, nodes: count, directory: directory, clock: clock) }
+        let founders = count - plan.lateNodes
+        nodes = (0..<count).map {
+            SimulatedNode(number: $0, isLate: $0 >= founders, directory: directory, clock: clock)
+        }
     }
 
     // MARK: Events

@@ -10,9 +10,31 @@ extension Simulation {
 
     /// Plays the history.
     func play() async -> HistoryOutcome {
-        for node in nodes { await start(node) }
+        for node in nodes where !node.isLate { await start(node) }
+        for node in nodes where node.isLate { restart(node, afterSeconds: seconds(0...plan.seconds)) }
         letThingsHappen()
         await run(untilSeconds: plan.seconds)
+        await heal()
+        if plan.endsEvenly { await partEvenly() }
+        var conflicts = 0
+        var isInOrder = await isInOrder()
+        if !isInOrder, let chosen = await conflictingNodes(with: nil).first {
+            // One decision a node ends it, whichever list is chosen.
+            let others = await conflictingNodes(with: chosen.address)
+            for node in others { await adopt(on: node, from: chosen.address) }
+            conflicts = others.count
+            isInOrder = await self.isInOrder()
+        }
+        if violations.isEmpty { await checkAll() }
+        if !isInOrder { violate("there is no order, after \(conflicts) adoptions because of a conflict") }
+        for node in nodes { await end(node) }
+        return HistoryOutcome(
+            seed: seed, violations: violations, conflicts: conflicts, events: eventCount,
+            heights: nodes.map { $0.memory.entries.count - 1 }, fingerprint: generator.next())
+    }
+
+    /// Ends all accidents.
+    private func heal() async {
         trace("everything heals")
         isHealed = true
         for node in nodes {
@@ -20,19 +42,30 @@ extension Simulation {
             setClock(of: node, offsetSeconds: 0)
             node.process?.crashPoint.disarm()
             await start(node)
+            // As the file of the members tells in a while.
+            await node.process?.replica.found(nodes.filter(\.hasStarted).map(\.address))
         }
-        var conflicts = 0
-        while await !isInOrder(), conflicts < nodes.count {
-            guard let (node, other) = await conflict() else { break }
-            conflicts += 1
-            trace("node \(node.number) is in conflict with \(other)")
-            await adopt(on: node, from: other)
+    }
+
+    /// When all is in order, two sides are parted, and each takes as many appends; then nothing happens any more. Only the
+    /// rule for two lists of one length makes them equal.
+    private func partEvenly() async {
+        await run(untilSeconds: clock.nowSeconds + 60)
+        let running = nodes.filter { $0.process != nil }
+        guard running.count > 1 else { return }
+        let side = running.prefix(number(1...running.count - 1))
+        let other = running.dropFirst(side.count)
+        trace("parted evenly: \(side.map(\.number)) from \(other.map(\.number))")
+        for node in side { node.unreachable = Set(other.map(\.number)) }
+        for node in other { node.unreachable = Set(side.map(\.number)) }
+        let count = number(1...3)
+        for node in [side[0], running[side.count]] {
+            guard let process = node.process else { continue }
+            let request = AppendRequest(drafts: (0..<count).map { _ in Draft(data: text()) })
+            await send(request, to: process, on: node, keyed: nil)
         }
-        if violations.isEmpty { await checkAll() }
-        for node in nodes { await end(node) }
-        return HistoryOutcome(
-            seed: seed, violations: violations, conflicts: conflicts, events: eventCount,
-            heights: nodes.map { $0.memory.entries.count - 1 }, fingerprint: generator.next())
+        await run(untilSeconds: clock.nowSeconds + 15)
+        for node in nodes { node.unreachable = [] }
     }
 
     /// Lets time go by until the lists are equal and stay so, and no orphan is to be appended again.
@@ -41,9 +74,11 @@ extension Simulation {
         var last: [Hash?] = []
         while clock.nowSeconds < endSeconds, violations.isEmpty {
             await run(untilSeconds: clock.nowSeconds + 10)
-            let heads = nodes.filter { !$0.isLost }.map { $0.process?.list.status.headHash }
+            let statuses = nodes.filter { !$0.isLost }.map { $0.process?.list.status }
+            let heads = statuses.map { $0?.headHash }
             let areEqual = heads == last && Set(heads).count == 1 && heads[0] != nil
-            if areEqual, await !hasPendingOrphans() { return true }
+            let areWhole = statuses.allSatisfy { $0?.damagedHeights.isEmpty ?? false }
+            if areEqual, areWhole, await !hasPendingOrphans() { return true }
             last = heads
         }
         return false
@@ -52,9 +87,11 @@ extension Simulation {
     private func hasPendingOrphans() async -> Bool {
         for list in nodes.compactMap(\.process?.list) {
             do throws(ReadError) {
-                if try await list.orphans(before: nil, limit: 1_000).contains(where: { $0.state == .pending }) {
-                    return true
-                }
+                let pending = try await list.orphans(before: nil, limit: 1_000).filter { $0.state == .pending }
+                if pending.isEmpty { continue }
+                // One that went bad on disk is only told of.
+                let damaged = try await ScrubFindings(of: list).orphans
+                if !Set(pending.map(\.hash)).isSubset(of: damaged) { return true }
             } catch {
                 violate("orphans cannot be read: \(error)")
             }
@@ -62,14 +99,16 @@ extension Simulation {
         return false
     }
 
-    /// A node that shows a conflict, and with whom.
-    private func conflict() async -> (SimulatedNode, MemberAddress)? {
-        for node in nodes {
+    /// The nodes that show a conflict, with a certain one or with any; in an order that chance decides.
+    private func conflictingNodes(with address: MemberAddress?) async -> [SimulatedNode] {
+        var conflicting: [SimulatedNode] = []
+        for node in nodes.shuffled(using: &generator) {
             guard let replica = node.process?.replica else { continue }
             let view = await replica.group.view(ownHeight: 0, nowSeconds: clock.nowSeconds)
-            if let member = view.first(where: { $0.state == .conflict }) { return (node, member.address) }
+            let isConflicting = view.contains { $0.state == .conflict && (address == nil || $0.address == address) }
+            if isConflicting { conflicting.append(node) }
         }
-        return nil
+        return conflicting
     }
 
     /// Ends a process without a crash.
@@ -78,8 +117,12 @@ extension Simulation {
         node.process = nil
         do {
             try await process.list.close()
+            let report = try await BlockList.verify(path: node.files.path) { _ in }
+            if violations.isEmpty, let fault = report.fault {
+                violate("the file of node \(node.number) is damaged: \(fault)")
+            }
         } catch {
-            violate("node \(node.number) cannot be closed: \(error)")
+            violate("the file of node \(node.number) cannot be closed and verified: \(error)")
         }
         await endTasks(of: process.number)
         process.crashPoint.remove()
@@ -94,6 +137,8 @@ extension Simulation {
                 guard let list = node.process?.list else { continue }
                 let report = try await list.validate()
                 if let fault = report.fault { violate("node \(node.number) has an invalid list: \(fault)") }
+                let damaged = try await ScrubFindings(of: list).heights
+                if !damaged.isEmpty { violate("node \(node.number) has damaged blocks: \(damaged)") }
                 var blocks: [Block] = []
                 for try await slice in list.slices(from: 1) { blocks += slice.blocks }
                 lists.append(blocks)
@@ -105,7 +150,11 @@ extension Simulation {
             let lost = missing()
             if !lost.isEmpty { violate("\(lost.count) acknowledged blocks are not in the list: \(lost)") }
             for node in nodes { try await checkOrphans(of: node, list) }
-            for index in ledger.keyed.indices where isKept(ledger.keyed[index]) { await check(index, list) }
+            let present = Set(list.map(\.identity))
+            for (index, keyed) in ledger.keyed.enumerated() where isKept(keyed) {
+                // What a disk alone had and lost is still waited for.
+                if present.isSuperset(of: keyed.identities ?? []) { await check(index, list) }
+            }
         } catch {
             violate("a list cannot be read: \(error)")
         }

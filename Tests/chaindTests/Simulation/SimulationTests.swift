@@ -14,13 +14,16 @@ struct SimulationTests {
     private static let first = environment["CHAIND_SIMULATION_FIRST"].flatMap { UInt64($0) } ?? 1
     private static let count = environment["CHAIND_SIMULATION_SEEDS"].flatMap { Int($0) } ?? 100
 
+    /// A history does one thing at a time.
+    private static let historiesAtOnce = ProcessInfo.processInfo.activeProcessorCount
+
     @Test("Whatever happens, all lists are equal in the end, and nothing that was acknowledged is lost or there twice")
     func histories() async throws {
         let seeds = Self.onlySeed.map { [$0] } ?? (0..<Self.count).map { Self.first + UInt64($0) }
         var rest = seeds.makeIterator()
         var outcomes: [HistoryOutcome] = []
         await withTaskGroup(of: HistoryOutcome?.self) { tasks in
-            for _ in 0..<2 { if let seed = rest.next() { tasks.addTask { await Self.play(seed) } } }
+            for _ in 0..<Self.historiesAtOnce { if let seed = rest.next() { tasks.addTask { await Self.play(seed) } } }
             for await outcome in tasks {
                 if let outcome { outcomes.append(outcome) }
                 if let seed = rest.next() { tasks.addTask { await Self.play(seed) } }
@@ -43,7 +46,7 @@ struct SimulationTests {
 
     private static func play(_ seed: UInt64) async -> HistoryOutcome? {
         do {
-            return try await withTemporaryDirectory { directory in
+            return try await withTemporaryDirectory(isInMemory: true) { directory in
                 let outcome = await Simulation(
                     seed: seed, directory: directory.path, isTraced: onlySeed != nil
                 ).play()

@@ -1,0 +1,111 @@
+// Bits that flip on the disks of simulated nodes, while a node runs and while it is down.
+
+import Chain
+import TestSupport
+
+@testable import chaind
+
+extension Simulation {
+    /// A bit flips in a row of a node's database.
+    func flipBit(on node: SimulatedNode) {
+        guard node.files.exists else { return }
+        let database = RawDatabase(path: node.files.path)
+        do {
+            switch number(0...9) {
+            case 0: try flipBit(inOrphansOf: node, database)
+            case 1: try flipBit(inKeysOf: node, database)
+            default: try flipBit(inRunsOf: node, database)
+            }
+        } catch {
+            violate("no bit of node \(node.number) can be flipped: \(error)")
+        }
+    }
+
+    /// Of blocks that every node has, so that they can be repaired; one copy is left whole, also if a node is lost.
+    private func flipBit(inRunsOf node: SimulatedNode, _ database: RawDatabase) throws {
+        let others = nodes.filter { $0 !== node && !$0.isLost && $0.files.exists }
+        let wholeCopies = nodes.contains(where: \.isLost) ? 1 : 2
+        let runs = try database.runs().filter { run in
+            let heights = run.heights
+            return others.allSatisfy { $0.memory.has(run.hashes, from: heights.lowerBound) }
+                && others.count { $0.memory.spoiltHeights.isDisjoint(with: heights) } >= wholeCopies
+        }
+        guard var run = pick(runs) else { return }
+        node.memory.spoil(run.hashes, at: run.heights)
+        trace("node \(node.number): a bit flipped in blocks \(run.heights)")
+        run.content = flipped(run.content)
+        try database.update(run)
+    }
+
+    private func flipBit(inOrphansOf node: SimulatedNode, _ database: RawDatabase) throws {
+        guard let content = try flipBlob("content", of: "orphans", database) else { return }
+        node.memory.spoil([Hash(bytes: content[8..<8 + Hash.sizeBytes])], at: 0..<0)
+        trace("node \(node.number): a bit flipped in an orphan")
+    }
+
+    private func flipBit(inKeysOf node: SimulatedNode, _ database: RawDatabase) throws {
+        guard try flipBlob("identities", of: "idempotency", database) != nil else { return }
+        // Which one it was does not matter: no key of this disk is sent again.
+        node.memory.era += 1
+        trace("node \(node.number): a bit flipped in an idempotency key")
+    }
+
+    /// - Returns: the BLOB as it was; `nil` if there is none.
+    private func flipBlob(_ column: String, of table: String, _ database: RawDatabase) throws -> [UInt8]? {
+        guard let blob = pick(try database.blobs(column, of: table)) else { return nil }
+        try database.replace(blob, by: flipped(blob), in: column, of: table)
+        return blob
+    }
+
+    private func flipped(_ bytes: [UInt8]) -> [UInt8] {
+        var bytes = bytes
+        bytes[number(0...bytes.count - 1)] ^= UInt8(1 << number(0...7))
+        return bytes
+    }
+}
+
+extension RawRun {
+    fileprivate var heights: Range<Int> {
+        let first = Int(position % (1 << 40))
+        return first..<first + Int(blocks)
+    }
+
+    fileprivate var hashes: [Hash?] {
+        (0..<Int(blocks)).map { index in
+            let start = 8 * Int(blocks) + Hash.sizeBytes * index
+            return Hash(bytes: content[start..<start + Hash.sizeBytes])
+        }
+    }
+}
+
+extension NodeMemory {
+    fileprivate func has(_ hashes: [Hash?], from first: Int) -> Bool {
+        first + hashes.count <= entries.count && zip(entries[first...], hashes).allSatisfy { $0.hash == $1 }
+    }
+
+    /// Blocks are not on the disk any more as they were: nobody can ask for them here.
+    fileprivate mutating func spoil(_ hashes: [Hash?], at heights: Range<Int>) {
+        spoiltHeights.formUnion(heights)
+        let spoilt = Set(hashes.compactMap { $0.flatMap { identities[$0] } })
+        identities = identities.filter { !spoilt.contains($0.value) }
+    }
+}
+
+// MARK: What is damaged in the end
+
+/// What a whole pass of the scrub found.
+struct ScrubFindings {
+    var heights: [Int] = []
+    var orphans: [Hash] = []
+
+    /// Goes once through everything that a list has at rest.
+    init(of list: BlockList) async throws(ReadError) {
+        var place = ScrubPlace.start
+        repeat {
+            let step = try await list.scrub(from: place)
+            heights += step.damagedHeights
+            orphans += step.damagedOrphans
+            place = step.next
+        } while place != .start
+    }
+}

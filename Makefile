@@ -7,8 +7,8 @@
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, and play many more histories of groups
 #                   (make test-long ROUNDS=1000 SEEDS=10000)
-#   make bench      measure the ratios that this project promises (make bench ARGS="--blocks 100000" for less,
-#                   ARGS="--only one" or "--only group" for a part)
+#   make bench      measure what this project promises, each against a baseline in the same run (make bench QUICK=1 for
+#                   a moment of everything, ONLY="verify group" for parts)
 #   make format     format the sources
 #   make lint       check the format
 
@@ -50,7 +50,8 @@ test-long: libraries
 		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests'
 
 bench: release
-	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind $(ARGS)
+	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind \
+		$(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 format:
 	swift format --in-place --recursive $(SOURCES)

@@ -7,8 +7,9 @@
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, and play many more histories of groups
 #                   (make test-long ROUNDS=1000 SEEDS=10000)
-#   make bench      measure what this project promises, each against a baseline in the same run (make bench QUICK=1 for
-#                   a moment of everything, ONLY="verify group" for parts)
+#   make bench      install what this project is compared with, measure what it promises, and write the results into
+#                   docs/performance (make bench QUICK=1 for a moment of everything, into .build/performance;
+#                   ONLY="verify group" for parts)
 #   make format     format the sources
 #   make lint       check the format
 
@@ -20,7 +21,7 @@ SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sourc
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: run group demo test test-long bench format lint libraries release
+.PHONY: run group demo test test-long bench format lint libraries release baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -49,9 +50,9 @@ test-long: libraries
 		CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
 		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests'
 
-bench: release
+bench: release baselines
 	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind \
-		$(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+		$(if $(QUICK),--quick --output .build/performance,--output docs/performance) $(if $(ONLY),--only $(ONLY))
 
 format:
 	swift format --in-place --recursive $(SOURCES)
@@ -67,3 +68,15 @@ libraries:
 	@command -v swift >/dev/null || { echo "Swift 6.2 or later is needed: https://www.swift.org/install/" >&2; exit 1; }
 	@pkg-config --exists libcrypto sqlite3 2>/dev/null || { $(APT_GET) update && \
 		$(APT_GET) install --yes --no-install-recommends pkg-config libssl-dev libsqlite3-dev; }
+
+# What it is measured against, from Debian's packages. Without one of them its rows say so.
+BASELINES := redis-server:redis-server nginx:nginx-light etcd:etcd-server initdb:postgresql-15 git:git \
+	sqlite3:sqlite3 python3:python3
+baselines:
+	@missing=; for baseline in $(BASELINES); do \
+		PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin command -v $${baseline%:*} >/dev/null || missing="$$missing $${baseline#*:}"; \
+	done; \
+	[ -z "$$missing" ] || $(APT_GET) update || true; \
+	for package in $$missing; do \
+		$(APT_GET) install --yes --no-install-recommends $$package || echo "not installed: $$package" >&2; \
+	done

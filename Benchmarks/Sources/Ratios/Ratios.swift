@@ -6,6 +6,12 @@ import Foundation
 @main
 struct Ratios: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        abstract: "Measure chaind against its baselines.", subcommands: [Measure.self, BareServer.self],
+        defaultSubcommand: Measure.self)
+}
+
+struct Measure: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Measure chaind against its baselines, in alternating runs.")
 
     @Option(help: "The program; built for release, as this one.")
@@ -18,9 +24,12 @@ struct Ratios: AsyncParsableCommand {
     var quick = false
     @Option(help: "A folder on the disk that is to be measured; the files are removed at the end.")
     var directory = ".build"
+    @Option(help: "The folder that takes the results, as JSON, in Markdown and as plots.")
+    var output: String
 
     func run() async throws {
-        let folder = directory + "/ratios-\(ProcessInfo.processInfo.processIdentifier)"
+        // Whole paths, since some servers have a working folder of their own.
+        let folder = URL(fileURLWithPath: directory).path + "/ratios-\(ProcessInfo.processInfo.processIdentifier)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let measurement = Task {
             defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -28,7 +37,8 @@ struct Ratios: AsyncParsableCommand {
         }
         // Also where somebody presses Ctrl-C, no process and no file is left.
         let interruptions = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
+            // Not ignored, which the servers would inherit.
+            signal(number) { _ in }
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { measurement.cancel() }
             source.activate()
@@ -37,7 +47,9 @@ struct Ratios: AsyncParsableCommand {
         defer {
             for source in interruptions { source.cancel() }
         }
-        print("\n\(Table(rows: try await measurement.value))")
+        let rows = try await measurement.value
+        try Results(machine: Results.machine(), rows: rows).write(to: output)
+        print("\n\(Table(rows: rows))\n\nwritten to \(output)")
     }
 
     private func measure(_ bench: Bench) async throws -> [Row] {

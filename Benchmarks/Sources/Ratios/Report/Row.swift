@@ -44,6 +44,8 @@ struct Row: Codable, Sendable {
     var aim: Aim?
     /// How many threads and connections each side has, and what else was counted.
     let remarks: String
+    /// The percentiles behind it, of those rows that are of latency.
+    var latencies: [LatencyPoint]?
 
     /// Ours over the baseline's, run by run.
     var ratios: Figures? { baseline?.figures.map { ours.over($0) } }

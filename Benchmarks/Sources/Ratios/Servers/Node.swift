@@ -62,16 +62,25 @@ final class Node: Sendable {
             try await Task.sleep(for: .milliseconds(5))
         }
     }
+
+    /// Waits until what the start looks through is looked through.
+    func waitUntilValidated() async throws {
+        let height = try await status().height
+        while try await status().validatedHeight ?? 0 < height { try await Task.sleep(for: .milliseconds(20)) }
+    }
 }
 
 /// The answer to `GET /`, as far as it is looked at.
 struct NodeStatus: Decodable {
     let height: Int
     let headHash: String
+    /// `nil` before the first block was found good.
+    let validatedHeight: Int?
 
     enum CodingKeys: String, CodingKey {
         case height
         case headHash = "head_hash"
+        case validatedHeight = "validated_height"
     }
 
     init(_ answer: HTTPAnswer) throws {

@@ -14,25 +14,21 @@ final class ServerProcess: Sendable {
     ///   - log: takes what it prints.
     init(_ program: String, _ arguments: [String], port: Int, user: String? = nil, log: String) async throws {
         self.port = port
-        var command = [program] + arguments
-        if let user, getuid() == 0 {
-            command = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] + command
-        }
         process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
+        process.arguments = Tool.asUser(user) + [program] + arguments
         try Data().write(to: URL(fileURLWithPath: log))
         let output = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         process.standardOutput = output
         process.standardError = output
         process.standardInput = FileHandle.nullDevice
-        try process.run()
-        for _ in 0..<3_000 where process.isRunning {
+        try process.runUnblocked()
+        for _ in 0..<15_000 where process.isRunning {
             do {
                 _ = try HTTPConnection(port: port)
                 return
             } catch is MeasurementError {
-                try? await Task.sleep(for: .milliseconds(5))
+                try? await Task.sleep(for: .milliseconds(1))
             }
         }
         stop()
@@ -40,8 +36,11 @@ final class ServerProcess: Sendable {
         throw MeasurementError("\(program) does not serve: \(said)")
     }
 
+    /// Lets it end, for a while.
     func stop() {
         process.terminate()
+        for _ in 0..<2_000 where process.isRunning { usleep(10_000) }
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         process.waitUntilExit()
     }
 

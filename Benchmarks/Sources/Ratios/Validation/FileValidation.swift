@@ -30,15 +30,25 @@ func measureFileValidation(_ bench: Bench) async throws -> [Row] {
         sums.add(sumSeconds)
         if hasTool { tool.add(toolSeconds) }
     }
-    let name = "validate \(bench.scale.blocks.grouped) blocks from a file in the page cache"
+    func row(_ name: String, _ baseline: Figures?, aim: Aim? = nil, remarks: String) -> Row {
+        Row(
+            part: .verify, name: "validate \(bench.scale.blocks.grouped) blocks from a file in the page cache",
+            unit: "ns/block", ours: validation.nanoseconds(per: bench.scale.blocks),
+            baseline: Baseline(name: name, figures: baseline), aim: aim, remarks: remarks)
+    }
+    let others = try await measureOtherWays(bench, table: table)
+    let fewer = "2 threads against 1, and \(bench.scale.otherWaysBlocks.grouped) blocks"
     return [
-        Row(
-            part: .verify, name: name, unit: "s", ours: validation,
-            baseline: Baseline(name: "sqlite3, every byte of a plain table", figures: tool.values.isEmpty ? nil : tool),
+        row(
+            "sqlite3, every byte of a plain table",
+            tool.values.isEmpty ? nil : tool.nanoseconds(per: bench.scale.blocks),
             aim: .atMost(0.25), remarks: "2 threads against 1"),
-        Row(
-            part: .verify, name: name, unit: "s", ours: validation,
-            baseline: Baseline(name: "SQLite's C interface, every byte of a plain table", figures: sums),
+        row(
+            "the same by SQLite's C interface", sums.nanoseconds(per: bench.scale.blocks),
             remarks: "2 threads against 1"),
-    ]
+    ] + others.map { row($0.name, $0.figures, aim: $0.aim, remarks: fewer) }
+}
+
+extension Figures {
+    fileprivate func nanoseconds(per blocks: Int) -> Figures { Figures(values.map { $0 * 1e9 / Double(blocks) }) }
 }

@@ -8,8 +8,9 @@
 #   make test-long  kill a node under load many more times, and play many more histories of groups
 #                   (make test-long ROUNDS=1000 SEEDS=10000)
 #   make simulation play histories of groups only, in a release build (make simulation SEEDS=10000)
-#   make bench      measure the ratios that this project promises (make bench ARGS="--blocks 100000" for less,
-#                   ARGS="--only one" or "--only group" for a part)
+#   make bench      install what this project is compared with, measure what it promises, and write the results into
+#                   docs/performance (make bench QUICK=1 for a moment of everything, into .build/performance;
+#                   ONLY="verify group" for parts)
 #   make format     format the sources
 #   make lint       check the format
 
@@ -23,7 +24,7 @@ SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sourc
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 
-.PHONY: run group demo test test-long simulation bench format lint libraries release
+.PHONY: run group demo test test-long simulation bench format lint libraries release baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -58,8 +59,9 @@ simulation: libraries
 		swift test --configuration release --scratch-path .build/simulation -Xswiftc -enable-testing \
 		--filter SimulationTests.histories
 
-bench: release
-	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind $(ARGS)
+bench: release baselines
+	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind \
+		$(if $(QUICK),--quick --output .build/performance,--output docs/performance) $(if $(ONLY),--only $(ONLY))
 
 format:
 	swift format --in-place --recursive $(SOURCES)
@@ -75,3 +77,15 @@ libraries:
 	@command -v swift >/dev/null || { echo "Swift 6.2 or later is needed: https://www.swift.org/install/" >&2; exit 1; }
 	@pkg-config --exists libcrypto sqlite3 2>/dev/null || { $(APT_GET) update && \
 		$(APT_GET) install --yes --no-install-recommends pkg-config libssl-dev libsqlite3-dev; }
+
+# What it is measured against, from Debian's packages. Without one of them its rows say so.
+BASELINES := redis-server:redis-server nginx:nginx-light etcd:etcd-server initdb:postgresql-15 git:git \
+	sqlite3:sqlite3 python3:python3
+baselines:
+	@missing=; for baseline in $(BASELINES); do \
+		PATH=$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin command -v $${baseline%:*} >/dev/null || missing="$$missing $${baseline#*:}"; \
+	done; \
+	[ -z "$$missing" ] || $(APT_GET) update || true; \
+	for package in $$missing; do \
+		$(APT_GET) install --yes --no-install-recommends $$package || echo "not installed: $$package" >&2; \
+	done

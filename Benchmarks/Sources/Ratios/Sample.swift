@@ -5,7 +5,6 @@ import Foundation
 
 /// Blocks of one size, the same in every file.
 struct Sample {
-    let blocks: Int
     let dataSizeBytes: Int
 
     /// The text of a block.
@@ -15,12 +14,11 @@ struct Sample {
         return String(decoding: text.utf8.prefix(dataSizeBytes), as: UTF8.self)
     }
 
-    /// Makes a list with this many blocks after the genesis, or with fewer.
-    func makeList(at path: String, blocks: Int? = nil) async throws {
+    /// Makes a list with this many blocks after the genesis.
+    func makeList(at path: String, blocks: Int) async throws {
         let list = try await openList(path)
-        let count = blocks ?? self.blocks
-        for first in stride(from: 1, through: count, by: AppendRequest.draftsMax) {
-            let end = min(count, first + AppendRequest.draftsMax - 1)
+        for first in stride(from: 1, through: blocks, by: AppendRequest.draftsMax) {
+            let end = min(blocks, first + AppendRequest.draftsMax - 1)
             _ = try await list.append(AppendRequest(drafts: (first...end).map { Draft(data: text($0)) }))
         }
         try await list.close()

@@ -1,23 +1,25 @@
-// Durable appends: 64 in flight against one at a time, and on a long list against a short one.
+// Durable appends within a process: many in flight against one at a time, and on a long list against a short one.
 
 import Chain
 import Foundation
 
 private let inFlight = 64
 
-func measureAppends(
-    _ sample: Sample, list path: String, folder: String, appends: Int, runs: Int
-) async throws -> [Goal] {
+func measureAppendsInProcess(_ bench: Bench) async throws -> [Row] {
     let shortBlocks = 1_000
+    let (appends, sample) = (bench.scale.appends, bench.sample)
+    let longPath = bench.folder + "/long.db"
+    defer { try? FileManager.default.removeItem(atPath: longPath) }
+    try FileManager.default.copyItem(atPath: try await bench.largeList(), toPath: longPath)
 
     var (shortSingle, shortTogether, longSingle, longTogether) = (Figures(), Figures(), Figures(), Figures())
     // The first run is not counted.
-    for run in 0...runs {
+    for run in 0...bench.scale.runs {
         // A new one each time, since it grows while it is measured. Both begin without a WAL.
-        let shortPath = folder + "/short-\(run).db"
+        let shortPath = bench.folder + "/short-\(run).db"
         try await sample.makeList(at: shortPath, blocks: shortBlocks)
         let short = try await openList(shortPath)
-        let long = try await openList(path)
+        let long = try await openList(longPath)
         for list in [short, long] { try await list.validateInBackground() }
         let a = try await rate(of: appends, inFlight: 1, to: short, sample)
         let b = try await rate(of: appends, inFlight: 1, to: long, sample)
@@ -31,16 +33,28 @@ func measureAppends(
         shortTogether.add(c)
         longTogether.add(d)
     }
+    let blocks = bench.scale.blocks.grouped
+    let short = { (rates: Figures) in
+        Baseline(name: "with \(shortBlocks.grouped)", figures: rates.microseconds)
+    }
+    return [
+        Row(
+            part: .inProcess, name: "appends within a process, \(inFlight) in flight", unit: "/s", ours: longTogether,
+            baseline: Baseline(name: "one at a time", figures: longSingle), aim: .atLeast(10),
+            remarks: "one transaction for all that wait"),
+        Row(
+            part: .inProcess, name: "an append with \(blocks) blocks, one at a time", unit: "µs",
+            ours: longSingle.microseconds, baseline: short(shortSingle), aim: .atMost(1.2), remarks: "within a process"),
+        Row(
+            part: .inProcess, name: "an append with \(blocks) blocks, \(inFlight) in flight", unit: "µs",
+            ours: longTogether.microseconds, baseline: short(shortTogether), aim: .atMost(1.2),
+            remarks: "within a process"),
+    ]
+}
 
-    print("\nappends a second, each on disk before it is answered")
-    longSingle.show("one at a time", unit: "/s", decimals: 0)
-    longTogether.show("\(inFlight) in flight", unit: "/s", decimals: 0)
-    let together = Goal("  \(inFlight) in flight to one at a time", longTogether, over: longSingle, atLeast: 10)
-    print("\ntime of an append on a list of \(sample.blocks) blocks, against on one that begins with \(shortBlocks)")
-    // The rates the other way round are the times.
-    let single = Goal("  long to short list, one at a time", shortSingle, over: longSingle, atMost: 1.2)
-    let many = Goal("  long to short list, \(inFlight) in flight", shortTogether, over: longTogether, atMost: 1.2)
-    return [together, single, many]
+extension Figures {
+    /// The times of what these are the rates of.
+    fileprivate var microseconds: Figures { Figures(values.map { 1_000_000 / $0 }) }
 }
 
 /// Appends a second, with this many waiting at any time.

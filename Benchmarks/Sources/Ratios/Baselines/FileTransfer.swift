@@ -18,12 +18,6 @@ enum FileTransfer {
         try FileManager.default.removeItem(atPath: target)
     }
 
-    private static func inThread(_ work: @escaping @Sendable () throws -> Void) async throws {
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            Thread.detachNewThread { continuation.resume(with: Result { try work() }) }
-        }
-    }
-
     private static func send(_ path: String, to socket: Int32) throws {
         defer { close(socket) }
         let file = open(path, O_RDONLY)

@@ -1,0 +1,8 @@
+// The loop that validation in memory is compared with.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+/// Hashes messages of one size one after the other, each with the hash before it first, as a chain of blocks is.
+/// Returns a byte of the last hash, so that nothing is left out.
+uint8_t sha256_loop(const uint8_t *messages, size_t size, size_t count);

@@ -1,0 +1,37 @@
+// A new node takes the whole list, validated and durable, against sending its file through a socket.
+
+import Foundation
+
+func measureCatchUp(_ bench: Bench) async throws -> [Row] {
+    let blocks = bench.scale.catchUpBlocks
+    let source = bench.folder + "/catch-up-source"
+    try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
+    try await bench.sample.makeList(at: source + "/chain.db", blocks: blocks)
+    defer { try? FileManager.default.removeItem(atPath: source) }
+    let node = try await Node(chaind: bench.chaind, dataDirectory: source)
+    defer { node.stop() }
+
+    var (catchUp, file) = (Figures(), Figures())
+    for run in 0..<bench.scale.runs {
+        let target = bench.folder + "/catch-up-\(run)"
+        catchUp.add(
+            try await seconds {
+                let new = try await Node(
+                    chaind: bench.chaind, dataDirectory: target, arguments: ["--join", node.url])
+                defer { new.stop() }
+                try await new.waitForHeight(blocks, seconds: 600)
+            })
+        try FileManager.default.removeItem(atPath: target)
+        file.add(
+            try await seconds {
+                try await FileTransfer.run(from: node.databasePath, to: bench.folder + "/copy.db")
+            })
+    }
+    return [
+        Row(
+            part: .catchUp, name: "a new node catches up \(blocks.grouped) blocks, validated and durable",
+            unit: "s", ours: catchUp,
+            baseline: Baseline(name: "its file by a socket, fsync, quick_check", figures: file), aim: .atMost(1.5),
+            remarks: "from the start of the process; 2 processes against 2 threads")
+    ]
+}

@@ -89,11 +89,24 @@ struct Bench: Sendable {
         return path
     }
 
+    /// Removes what a part made, all but the large list.
+    func removeFiles() throws {
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) where folder + "/" + name != largeFolder
+        {
+            try FileManager.default.removeItem(atPath: folder + "/" + name)
+        }
+    }
+
     /// A node of the large list, at rest; nobody may append to it.
     func nodeOfLargeList() async throws -> Node {
         _ = try await largeList()
         let node = try await Node(chaind: chaind, dataDirectory: largeFolder)
-        try await node.waitUntilValidated()
+        do {
+            try await node.waitUntilValidated()
+        } catch {
+            node.stop()
+            throw error
+        }
         return node
     }
 }

@@ -47,16 +47,18 @@ struct Measure: AsyncParsableCommand {
         defer {
             for source in interruptions { source.cancel() }
         }
-        let rows = try await measurement.value
-        try Results(machine: Results.machine(), rows: rows).write(to: output)
-        print("\n\(Table(rows: rows))\n\nwritten to \(output)")
+        print("\n\(Table(rows: try await measurement.value))\n\nwritten to \(output)")
     }
 
     private func measure(_ bench: Bench) async throws -> [Row] {
         var rows: [Row] = []
         for part in only {
-            print("\(part.rawValue) …")
-            rows += try await part.rows(bench)
+            FileHandle.standardError.write(Data("\(part.rawValue) …\n".utf8))
+            let measured = try await part.rows(bench)
+            try bench.removeFiles()
+            // Now, so that what fails later takes nothing away.
+            try Results(machine: Results.machine(), rows: measured).write(to: output)
+            rows += measured
         }
         return rows
     }

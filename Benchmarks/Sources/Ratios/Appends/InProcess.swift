@@ -9,7 +9,6 @@ func measureAppendsInProcess(_ bench: Bench) async throws -> [Row] {
     let shortBlocks = 1_000
     let (appends, sample) = (bench.scale.appends, bench.sample)
     let longPath = bench.folder + "/long.db"
-    defer { try? FileManager.default.removeItem(atPath: longPath) }
     try FileManager.default.copyItem(atPath: try await bench.largeList(), toPath: longPath)
 
     var (shortSingle, shortTogether, longSingle, longTogether) = (Figures(), Figures(), Figures(), Figures())

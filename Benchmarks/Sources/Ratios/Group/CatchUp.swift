@@ -7,7 +7,6 @@ func measureCatchUp(_ bench: Bench) async throws -> [Row] {
     let source = bench.folder + "/catch-up-source"
     try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
     try await bench.sample.makeList(at: source + "/chain.db", blocks: blocks)
-    defer { try? FileManager.default.removeItem(atPath: source) }
     let node = try await Node(chaind: bench.chaind, dataDirectory: source)
     defer { node.stop() }
 

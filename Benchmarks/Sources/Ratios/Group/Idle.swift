@@ -8,7 +8,6 @@ func measureIdleGroups(_ bench: Bench) async throws -> [Row] {
         rows.append(try await measureIdleGroup(bench, of: count, name: "one of \(count) idle nodes"))
     }
     let list = bench.folder + "/idle.db"
-    defer { try? FileManager.default.removeItem(atPath: list) }
     try await bench.sample.makeList(at: list, blocks: bench.scale.idleBlocks)
     let name = "one of 10 idle nodes, \(bench.scale.idleBlocks.grouped) blocks"
     rows.append(try await measureIdleGroup(bench, of: 10, name: name, list: list))

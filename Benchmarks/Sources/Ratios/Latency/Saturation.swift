@@ -28,9 +28,9 @@ func measureSaturation(_ bench: Bench) async throws -> [Row] {
     guard lost.isEmpty else { throw MeasurementError("\(lost.count) acknowledged appends are not there once") }
     return [
         Row(
-            part: .latency, name: "durable appends when twice as many are sent as it can take", unit: "/s",
+            part: .latency, name: "durable appends, twice as many sent as it takes", unit: "/s",
             ours: Figures([beyond.ratePerSecond]),
-            baseline: Baseline(name: "when as many are sent as it takes", figures: Figures([usual.ratePerSecond])),
+            baseline: Baseline(name: "as many sent as it takes", figures: Figures([usual.ratePerSecond])),
             aim: .atLeast(0.9),
             remarks:
                 "room for 128; of \(beyond.statuses.count.grouped) \(beyond.count(of: 503).grouped) got 503; each of "

@@ -4,7 +4,6 @@ import Foundation
 
 func measureMemory(_ bench: Bench) async throws -> [Row] {
     let folder = bench.folder + "/memory"
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try FileManager.default.copyItem(atPath: try await bench.largeList(), toPath: folder + "/chain.db")
     let node = try await Node(chaind: bench.chaind, dataDirectory: folder)

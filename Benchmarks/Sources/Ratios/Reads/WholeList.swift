@@ -4,7 +4,6 @@ import Foundation
 
 func measureWholeList(_ bench: Bench) async throws -> [Row] {
     let folder = bench.folder + "/list"
-    defer { try? FileManager.default.removeItem(atPath: folder) }
     try FileManager.default.createDirectory(atPath: folder + "/files", withIntermediateDirectories: true)
     try await bench.sample.makeList(at: folder + "/chain.db", blocks: bench.scale.listBlocks)
     let node = try await Node(chaind: bench.chaind, dataDirectory: folder)

@@ -28,7 +28,7 @@ struct RatioPlot {
             let style = row.isMet == true ? SVG.Style.met : .missed
             let name = row.baseline.map { "\(row.name) / \($0.name)" } ?? row.name
             picture.text(
-                name.count > 84 ? name.prefix(82) + " …" : name, x: left - 12, y: y + 4, anchor: .end, isSmall: true)
+                name.count > 88 ? name.prefix(86) + " …" : name, x: left - 12, y: y + 4, anchor: .end, isSmall: true)
             picture.line([(x(aim.times(values.least)), y), (x(aim.times(values.greatest)), y)], style)
             picture.mark(x: x(aim.times(values.median)), y: y, style)
             picture.text(values.median.short, x: 1_100 - right + 10, y: y + 4, isSmall: true)

@@ -74,9 +74,10 @@ struct Results: Codable {
         ]
         return [
             value("model name", in: text("/proc/cpuinfo"))
-                + ", \(ProcessInfo.processInfo.processorCount) cores, \(value("MemTotal", in: text("/proc/meminfo")))",
+                + ", \(ProcessInfo.processInfo.processorCount) cores, \(ProcessInfo.processInfo.physicalMemory >> 20) MiB",
             ProcessInfo.processInfo.operatingSystemVersionString,
-            Date().formatted(.iso8601) + ", load average " + text("/proc/loadavg").prefix(14),
+            Date().formatted(.iso8601) + ", load average "
+                + text("/proc/loadavg").split(separator: " ").prefix(3).joined(separator: " "),
         ] + versions.compactMap { $0 }
     }
 }

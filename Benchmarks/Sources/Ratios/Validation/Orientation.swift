@@ -9,7 +9,6 @@ func measureOtherWays(_ bench: Bench, table: OrdinaryTable) async throws -> [(
 )] {
     let blocks = bench.scale.otherWaysBlocks
     let repository = bench.folder + "/repository"
-    defer { try? FileManager.default.removeItem(atPath: repository) }
     let (python, git) = (Tool.path("python3"), Tool.path("git"))
     if let git { try makeCommits(blocks, git: git, repository: repository, sample: bench.sample) }
     let postgres = try await PostgreSQL.start()

@@ -20,7 +20,7 @@ enum Part: String, CaseIterable, Codable {
     /// Measures it.
     func rows(_ bench: Bench) async throws -> [Row] {
         switch self {
-        case .verify: try await measureFileValidation(bench)
+        case .verify: try await measureMemoryValidation(bench) + measureFileValidation(bench)
         case .append: try await measureAppends(bench)
         case .batch: try await measureBatches(bench)
         case .inProcess: try await measureAppendsInProcess(bench)
@@ -44,6 +44,8 @@ struct Scale {
     var catchUpBlocks = 5_000_000
     /// Blocks for those who take much longer to validate.
     var otherWaysBlocks = 200_000
+    /// Bytes of the lists that are validated in memory.
+    var memorySizeBytes = 32 << 20
     /// Blocks of the list that is sent as JSON.
     var listBlocks = 1_000_000
     /// Alternating runs of each measurement.
@@ -62,7 +64,8 @@ struct Scale {
 
     /// A moment of everything.
     static let quick = Scale(
-        blocks: 100_000, catchUpBlocks: 100_000, otherWaysBlocks: 10_000, listBlocks: 100_000, runs: 1, appends: 20,
+        blocks: 100_000, catchUpBlocks: 100_000, otherWaysBlocks: 10_000, memorySizeBytes: 2 << 20, listBlocks: 100_000,
+        runs: 1, appends: 20,
         loadSeconds: 0.5,
         latencySeconds: 1, propagationAppends: 20, idleNodes: [3],
         idleBlocks: 10_000, groupSeconds: 5)

@@ -36,6 +36,31 @@ public struct BlockRun: Hashable, Sendable {
     /// The hash that the last block says it has.
     public var lastHash: Hash { hash(count - 1) }
 
+    /// The timestamp of the last block.
+    public var lastTimestamp: Int64 { timestamp(count - 1) }
+
+    /// What is wrong with the first block that is bad; `nil` if all are good. Identities are not compared.
+    ///
+    /// - Parameters:
+    ///   - previousHash: the hash of the block before, which is good.
+    ///   - timestamp: that block's timestamp.
+    ///   - lanes: for a list that was hashed by OpenSSL before; what comes from elsewhere is hashed by it.
+    public func firstFault(
+        after previousHash: Hash, timestamp: Int64, lanes: HashLanes = .none
+    ) -> ValidationFault? {
+        content.withUnsafeBytes { bytes in
+            guard let view = RunView(bytes, count: count) else { return nil }
+            let confirmed = view.confirmed(0..<count, after: previousHash, by: lanes)
+            var checker = BlockChecker(
+                height: firstHeight, previous: .init(hash: previousHash, timestamp: timestamp))
+            var fault: ValidationFault?
+            view.forEachBlock { index, block in
+                if fault == nil { fault = checker.check(block, isConfirmed: confirmed[index]).fault }
+            }
+            return fault
+        }
+    }
+
     /// The bytes of all texts.
     var dataSizeBytes: Int {
         content.withUnsafeBytes { RunView($0, count: count)?.dataSizeBytes ?? 0 }

@@ -38,7 +38,9 @@ public struct Reception: Sendable {
             guard run.firstHeight == end.height + 1 else {
                 throw await refused(.discontinuous(expectedHeight: end.height + 1, foundHeight: run.firstHeight))
             }
-            if let fault = run.firstFault(after: end) { throw await refused(.invalid(fault)) }
+            if let fault = run.firstFault(after: end.hash, timestamp: end.timestamp) {
+                throw await refused(.invalid(fault))
+            }
             guard let counted = run.part(notAfter: latestTimestamp) else { break }
             good.append(counted)
             end = Head(endOf: counted)
@@ -101,17 +103,6 @@ public struct AdoptionResult: Hashable, Sendable {
 }
 
 extension BlockRun {
-    /// What is wrong with the first block that is bad, after a block that is good.
-    fileprivate func firstFault(after previous: Head) -> ValidationFault? {
-        var checker = BlockChecker(
-            height: firstHeight, previous: .init(hash: previous.hash, timestamp: previous.timestamp))
-        var fault: ValidationFault?
-        forEachBlock { _, block in
-            if fault == nil { fault = checker.check(block).fault }
-        }
-        return fault
-    }
-
     /// The blocks before the first one that is later.
     fileprivate func part(notAfter latest: Int64) -> BlockRun? {
         if timestamp(count - 1) <= latest { return self }

@@ -24,7 +24,7 @@ struct VerifyCommandTests {
             #expect(text.error == "")
             let json = try await runChaind(["verify", path, "--json"])
             #expect(json.output.hasPrefix(#"{"state":"valid","height":300,"blocks":301,"seconds":"#))
-            #expect(json.output.hasSuffix("\"fault\":null}\n"))
+            #expect(json.output.hasSuffix("\"fault\":null,\"hashing\":\"\(HashLanes.best.name)\"}\n"))
             #expect(try directory.names() == names)
         }
     }

@@ -19,7 +19,7 @@ struct IdleGroupTests {
             let long = try await Self.trafficOfIdleSeconds(4, in: group)
             for traffic in [short, long] {
                 // Each node asks each other for its health and for its status, both once a second here.
-                #expect(24...60 ~= traffic.requests, "of about 48: \(traffic)")
+                #expect(12...60 ~= traffic.requests, "of about 48, fewer on a busy machine: \(traffic)")
                 #expect(traffic.sizeBytes < traffic.requests * 2_000, "\(traffic)")
             }
         }

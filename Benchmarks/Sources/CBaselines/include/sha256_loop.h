@@ -3,6 +3,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Hashes messages of one size one after the other, each with the hash before it first, as a chain of blocks is.
+/// Hashes messages of these sizes, which lie one after the other, each with the hash before it first, as a chain of blocks is.
 /// Returns a byte of the last hash, so that nothing is left out.
-uint8_t sha256_loop(const uint8_t *messages, size_t size, size_t count);
+uint8_t sha256_loop(const uint8_t *messages, const size_t *sizes, size_t count);

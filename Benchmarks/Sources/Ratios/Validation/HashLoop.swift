@@ -8,8 +8,14 @@ enum HashLoop {
     ///
     /// - Returns: nanoseconds a block.
     static func nanoseconds(blocks: Int, dataSizeBytes: Int) async -> Double {
-        let sizeBytes = 8 + dataSizeBytes
-        let messages = [UInt8](repeating: 1, count: blocks * sizeBytes)
-        return await seconds { _ = sha256_loop(messages, sizeBytes, blocks) } * 1e9 / Double(blocks)
+        await nanoseconds(dataSizesBytes: [Int](repeating: dataSizeBytes, count: blocks))
+    }
+
+    /// The same for blocks of several sizes.
+    static func nanoseconds(dataSizesBytes: [Int]) async -> Double {
+        let sizesBytes = dataSizesBytes.map { 8 + $0 }
+        let messages = [UInt8](repeating: 1, count: sizesBytes.reduce(0, +))
+        return await seconds { _ = sha256_loop(messages, sizesBytes, sizesBytes.count) } * 1e9
+            / Double(sizesBytes.count)
     }
 }

@@ -110,7 +110,8 @@ extension BlockList {
         }
         guard counted.height < status.height else { return nil }
         let branch = try await receiving { () async throws(WriteError) in
-            try await writer.stageNothing(after: counted.height, now: nowSeconds)
+            try await writer.stageNothing(
+                after: counted.height, latestTimestamp: latestTimestamp, now: nowSeconds)
         }
         guard let branch else { return nil }
         var terms = AdoptionTerms()

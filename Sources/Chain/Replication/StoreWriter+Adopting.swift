@@ -231,8 +231,9 @@ extension StoreWriter {
 
     // MARK: A tail of our own that does not count
 
-    /// Makes an empty branch after a block of the list, to append again what follows it.
-    func stageNothing(after height: Int, now: Int64) throws(WriteError) -> Int? {
+    /// Makes an empty branch after a block of the list, to append again what follows it; none after a block that is too late
+    /// itself, whose time what follows it would get again.
+    func stageNothing(after height: Int, latestTimestamp: Int64, now: Int64) throws(WriteError) -> Int? {
         try write { connection throws(SQLiteError) -> Ending<Int?> in
             let block: Block
             do throws(SQLiteError) {
@@ -241,6 +242,7 @@ extension StoreWriter {
                 guard error.isDamage else { throw error }
                 return .rollBack(nil)
             }
+            guard block.timestamp <= latestTimestamp else { return .rollBack(nil) }
             let branch = try StagedStatements.newBranch(on: connection)
             try StagedStatements.set(
                 StagedBranch(

@@ -155,8 +155,8 @@ extension StoreWriter {
         return fault
     }
 
-    /// The branches that are being received, after those that do not follow the list any more, or did not get on, were
-    /// dropped.
+    /// The branches that are being received, after those were dropped that do not follow the list any more, that it has the
+    /// beginning of, or that did not get on.
     ///
     /// - Parameter times: when they may have got on last.
     func stagedBranches(progressedIn times: ClosedRange<Int64>) throws(WriteError) -> [StagedBranch] {
@@ -164,7 +164,8 @@ extension StoreWriter {
             var kept: [StagedBranch] = []
             for staged in try StagedStatements.all(on: connection) {
                 let follows = try Lineage.list.storedHash(at: staged.first - 1, on: connection) == staged.previousHash
-                if follows && times.contains(staged.progressed) {
+                let hasBegun = try hasBegun(staged, on: connection)
+                if follows && times.contains(staged.progressed) && !hasBegun {
                     kept.append(staged)
                 } else {
                     try drop(staged, on: connection)
@@ -172,6 +173,14 @@ extension StoreWriter {
             }
             return .commit(kept)
         }
+    }
+
+    /// Whether the list has the first block of a branch by now. It would replace blocks by themselves: settled ones, so that
+    /// a conflict that an operator has ended would be shown for ever.
+    private func hasBegun(_ staged: StagedBranch, on connection: Connection) throws(SQLiteError) -> Bool {
+        let lineage = Lineage(staged: (staged.branch, staged.first))
+        guard let hash = try lineage.storedHash(at: staged.first, on: connection) else { return false }
+        return try Lineage.list.storedHash(at: staged.first, on: connection) == hash
     }
 
     /// Drops a branch that turned out to be bad, or not better than the list.

@@ -148,7 +148,8 @@ extension Replica {
         ) { [transport] points in try await transport.locate(address, points).list }
         guard let common else { throw ExchangeError.refused("its list begins with another genesis") }
         let stream = try await transport.pull(address, common)
-        var receiver = StreamReceiver(list: list, latestTimestamp: time.latestTimestamp)
+        // All of it: what is settled there counts, whatever its time.
+        var receiver = StreamReceiver(list: list, latestTimestamp: .max)
         receiver.isForced = true
         let received = await receiver.receive(stream)
         if case .adopted(_, let result?) = received { replaced(result, by: address) }

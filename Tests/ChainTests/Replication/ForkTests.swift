@@ -280,6 +280,20 @@ struct ForkTests {
         }
     }
 
+    /// Whatever is appended after a settled block from the future gets its time.
+    @Test func aTailThatCannotGetAnotherTimeStays() async throws {
+        try await withLists(1) { lists in
+            lists[0].clock.withLock { $0 += 90_000 }
+            try await lists[0].appendTexts(3, "tomorrow")
+            lists[0].clock.withLock { $0 -= 90_000 }
+            try await lists[0].list.settle(upTo: 2, replacements: 0)
+            let latest = lists[0].clock.withLock { $0 } + 7_200
+            #expect(try await lists[0].list.rank(latestTimestamp: latest).height == 2)
+            #expect(try await lists[0].list.reappendTail(latestTimestamp: latest) == nil)
+            #expect(try await lists[0].texts() == ["tomorrow 0", "tomorrow 1", "tomorrow 2"])
+        }
+    }
+
     /// Many lists, appends to all of them and adoptions in every direction, restarts in between: at the end one list,
     /// with each acknowledged text in it once.
     @Test(arguments: 0..<8) func manyForksEndInOneListWithEachBlockOnce(seed: Int) async throws {

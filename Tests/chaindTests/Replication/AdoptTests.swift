@@ -26,12 +26,14 @@ struct AdoptTests {
         }
     }
 
-    private func expectOneList(_ replicas: [Replica], _ lists: [ForkedList], beginsWith text: String) async throws {
+    private func expectOneList(_ replicas: [Replica], _ lists: [ForkedList], beginsWith text: String, count: Int = 42)
+        async throws
+    {
         for replica in replicas { #expect(await replica.conflicts == []) }
         for list in lists {
             let texts = try await list.texts()
             #expect(texts.first == text)
-            #expect(texts.count == 42 && Set(texts).count == 42)
+            #expect(texts.count == count && Set(texts).count == count)
             #expect(try list.list.status.headHash == lists[0].list.status.headHash)
         }
     }
@@ -41,6 +43,36 @@ struct AdoptTests {
             _ = try await replicas[1].adopt(from: address(0))
             await play.run(seconds: 60)
             try await expectOneList(replicas, lists, beginsWith: "a 0")
+        }
+    }
+
+    /// What the node refused is kept for a while, to go on with; its list has that by now.
+    @Test func whatWasRefusedIsNotInTheWay() async throws {
+        try await withConflict { replicas, lists, play in
+            try await lists[0].list.settle(upTo: 20, replacements: 0)
+            _ = try await replicas[1].adopt(from: address(0))
+            try await lists[0].append(20, "c")
+            await play.run(seconds: 60)
+            try await expectOneList(replicas, lists, beginsWith: "a 0", count: 62)
+        }
+    }
+
+    @Test func blocksFromTheFutureAreTakenByDecision() async throws {
+        try await withLists(2) { lists in
+            lists[0].clock.withLock { $0 += 5 * 86_400 }
+            try await lists[0].append(10, "a")
+            lists[0].clock.withLock { $0 -= 5 * 86_400 }
+            try await lists[1].append(5, "b")
+            for list in lists { try await list.list.settle(upTo: 5, replacements: 0) }
+            let play = ReplicaPlay()
+            let replica = try await play.start(1, on: lists[1], members: [0, 1])
+            try await play.start(0, on: lists[0], members: [0, 1])
+            guard case .adopted(5, _?) = try await replica.adopt(from: address(0)) else {
+                Issue.record("not adopted")
+                return
+            }
+            #expect(try lists[1].list.status.settledHeight == 5)
+            #expect(try await lists[1].texts().first == "a 0")
         }
     }
 

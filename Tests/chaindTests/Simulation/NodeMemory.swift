@@ -64,6 +64,7 @@ extension Simulation {
         if replaced <= node.memory.settledHeight, !node.mayUnsettle {
             violate("node \(node.number): block \(replaced), which was settled, was replaced")
         }
+        try await checkReplaced(above: common, in: list, node)
         if isTraced, common + 1 < node.memory.entries.count {
             trace("node \(node.number): blocks \(common + 1)...\(node.memory.entries.count - 1) were replaced")
         }
@@ -75,5 +76,23 @@ extension Simulation {
             }
         }
         trace("node \(node.number) has height \(node.memory.entries.count - 1), \(list.status.headHash.hex.prefix(8))")
+    }
+
+    /// What was replaced must be known as that from the moment on, or it could be forgotten.
+    private func checkReplaced(above common: Int, in list: BlockList, _ node: SimulatedNode) async throws {
+        let entries = node.memory.entries
+        for height in entries.indices.dropFirst(common + 1) where !node.memory.spoiltHeights.contains(height) {
+            do throws(ReadError) {
+                let hash = entries[height].hash
+                if try await list.orphan(hash) == nil {
+                    violate(
+                        "node \(node.number) has forgotten block \(height), \(hash.hex.prefix(8)), that was replaced")
+                }
+            } catch {
+                // Until the list has gone through what was replaced, it knows that it does not know.
+                guard error == .hashesIncomplete else { throw error }
+                return
+            }
+        }
     }
 }

@@ -21,13 +21,15 @@ extension Simulation {
         }
     }
 
-    /// Of blocks that every node has, so that they can be repaired; one copy is left whole, also if a node is lost.
+    /// Of blocks that every node has, so that they can be repaired; one copy is left whole, also if a node is lost. Not twice
+    /// on one node: of a block whose parts and hash are both wrong, nobody can tell whether the next one is right.
     private func flipBit(inRunsOf node: SimulatedNode, _ database: RawDatabase) throws {
         let others = nodes.filter { $0 !== node && !$0.isLost && $0.files.exists }
         let wholeCopies = nodes.contains(where: \.isLost) ? 1 : 2
         let runs = try database.runs().filter { run in
             let heights = run.heights
-            return others.allSatisfy { $0.memory.has(run.hashes, from: heights.lowerBound) }
+            return node.memory.spoiltHeights.isDisjoint(with: heights)
+                && others.allSatisfy { $0.memory.has(run.hashes, from: heights.lowerBound) }
                 && others.count { $0.memory.spoiltHeights.isDisjoint(with: heights) } >= wholeCopies
         }
         guard var run = pick(runs) else { return }

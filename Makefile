@@ -53,7 +53,7 @@ test-long: libraries
 		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
 		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests'
 
-# Many more histories, in a release build of its own: three times as fast, and slow to build.
+# Many more histories, in a release build of its own: about twice as fast, and slow to build.
 simulation: libraries
 	CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
 		swift test --configuration release --scratch-path .build/simulation -Xswiftc -enable-testing \

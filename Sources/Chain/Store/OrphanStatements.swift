@@ -18,11 +18,12 @@ struct StoredOrphan {
     /// The block as a run of its own, as long as its identity is not in the list.
     let content: [UInt8]?
 
-    /// The block, if it is kept and its hash is right.
+    /// The block, if it is kept and good: its hash does not cover all of its origin.
     var block: Block? {
         content?.withUnsafeBytes { bytes in
+            var checker = BlockChecker(height: height, previous: .init(hash: previousHash))
             guard let stored = RunView(bytes, count: 1)?.block(0), stored.hash == hash,
-                stored.computedHash(after: previousHash) == hash
+                checker.check(stored).fault == nil
             else { return nil }
             return Block(
                 height: height, timestamp: stored.timestamp, data: String(decoding: stored.data, as: UTF8.self),

@@ -280,6 +280,28 @@ struct ForkTests {
         }
     }
 
+    /// The hash of a block does not cover the previous hash and the timestamp of its origin.
+    @Test func anOrphanWhoseOriginWentBadIsNotAppendedAgain() async throws {
+        try await withLists(4) { lists in
+            try await lists[0].appendTexts(1, "a")
+            try await lists[1].appendTexts(3, "b")
+            try await lists[3].appendTexts(9, "c")
+            for (taker, giver) in [(0, 1), (2, 0), (2, 3)] { _ = try await lists[taker].pull(from: lists[giver]) }
+            try await lists[2].tidyAll()
+            try await lists[2].close()
+            let database = RawDatabase(path: lists[2].path)
+            let content = try #require(try database.blobs("content", of: "orphans").max { $0.count < $1.count })
+            var damaged = content
+            damaged[content.count - 9] ^= 1
+            try database.replace(content, by: damaged, in: "content", of: "orphans")
+            try await lists[2].open()
+            let later = lists[2].clock.withLock { $0 + 60 }
+            #expect(try await lists[2].list.reappendOrphans(replacedBefore: later) == 3)
+            #expect(try await lists[2].texts().suffix(3) == ["b 0", "b 1", "b 2"])
+            #expect(try await lists[2].list.validate().isValid)
+        }
+    }
+
     /// Whatever is appended after a settled block from the future gets its time.
     @Test func aTailThatCannotGetAnotherTimeStays() async throws {
         try await withLists(1) { lists in

@@ -16,9 +16,6 @@ enum clanes_way {
     CLANES_AVX512 = 3,
 };
 
-/// The most messages that any way takes at once.
-#define CLANES_WIDTH_MAX 16
-
 /// Whether the processor and the operating system have what a way needs.
 int clanes_has(enum clanes_way way);
 

@@ -36,9 +36,6 @@ public struct BlockRun: Hashable, Sendable {
     /// The hash that the last block says it has.
     public var lastHash: Hash { hash(count - 1) }
 
-    /// The timestamp of the last block.
-    public var lastTimestamp: Int64 { timestamp(count - 1) }
-
     /// What is wrong with the first block that is bad; `nil` if all are good. Identities are not compared.
     ///
     /// - Parameters:

@@ -80,6 +80,7 @@ private enum LaneMessage {
 
 /// Hashes as many blocks of a run as there are lanes.
 private struct LaneBatch {
+    /// For as many lanes as the widest way has.
     private typealias Places = [16 of UnsafePointer<UInt8>?]
     private typealias Counts = [16 of UInt32]
 

@@ -10,9 +10,6 @@ public struct HashLanes: Sendable {
             UnsafeMutablePointer<UInt32>, UnsafePointer<UnsafePointer<UInt8>?>, UnsafePointer<UInt32>
         ) -> Void
 
-    /// The most messages that any way takes at once.
-    static let widthMax = Int(CLANES_WIDTH_MAX)
-
     /// What it is called in settings and answers.
     public let name: String
     /// How many messages are hashed at once; 1 for one after the other, by OpenSSL.

@@ -4,6 +4,7 @@
 enum IdempotencyStatements {
     /// What a key stands for.
     struct Entry {
+        /// The hash of the request; `nil` if what is stored of it is damaged.
         let requestHash: Hash?
         /// The height that the first block had.
         let firstHeight: Int
@@ -11,7 +12,9 @@ enum IdempotencyStatements {
         let identities: [Hash]?
     }
 
-    /// What a key that is still remembered stands for.
+    /// What a key that is still remembered stands for; `nil` if none is.
+    ///
+    /// - Throws: `SQLiteError`, damage of a page among them. Damage of a value is in the entry, and not an absent one.
     static func find(_ key: String, now: Int64, on connection: Connection) throws(SQLiteError) -> Entry? {
         try connection.with("SELECT request, position, identities FROM idempotency WHERE key = ?1 AND taken > ?2") {
             statement throws(SQLiteError) in
@@ -21,14 +24,15 @@ enum IdempotencyStatements {
             let requestHash = Hash(bytes: try statement.bytes(0))
             let firstHeight = statement.integer(1)
             let bytes = try statement.bytes(2)
-            // Part of them must not be taken for all: the answer would lack blocks.
-            let isWhole = !bytes.isEmpty && bytes.count % Hash.sizeBytes == 0
-            let identities = stride(from: 0, to: bytes.count, by: Hash.sizeBytes).compactMap {
-                Hash(bytes: bytes[$0..<min(bytes.count, $0 + Hash.sizeBytes)])
-            }
-            return Entry(
-                requestHash: requestHash, firstHeight: firstHeight, identities: isWhole ? identities : nil)
+            return Entry(requestHash: requestHash, firstHeight: firstHeight, identities: identities(bytes))
         }
+    }
+
+    /// The hashes that bytes hold; `nil` unless they hold nothing else. Part of them must not be taken for all: the answer
+    /// would lack blocks.
+    private static func identities(_ bytes: UnsafeRawBufferPointer) -> [Hash]? {
+        guard let base = bytes.baseAddress, bytes.count > 0, bytes.count % Hash.sizeBytes == 0 else { return nil }
+        return stride(from: 0, to: bytes.count, by: Hash.sizeBytes).map { Hash(loading: base + $0) }
     }
 
     /// Remembers a key, and forgets some of those that are over.

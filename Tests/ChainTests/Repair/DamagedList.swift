@@ -116,15 +116,21 @@ extension ForkedList {
         }
     }
 
-    /// The damaged heights as a pass of the scrub finds them.
-    func scrub() async throws -> [Int] {
+    /// A pass of the scrub.
+    func scrubSteps() async throws -> [ScrubStep] {
         var place = ScrubPlace.start
-        var heights: [Int] = []
+        var steps: [ScrubStep] = []
         repeat {
             let step = try await list.scrub(from: place)
-            heights += step.damagedHeights
+            steps.append(step)
             place = step.next
         } while place != .start
+        return steps
+    }
+
+    /// The damaged heights as a pass of the scrub finds them.
+    func scrub() async throws -> [Int] {
+        let heights = try await scrubSteps().flatMap(\.damagedHeights)
         let status = try list.status
         guard status.damagedHeights == Array(heights.prefix(100)) else {
             throw TestSupportError("\(status.damagedHeights) is not what a scrub found")

@@ -1,4 +1,4 @@
-// What a repair must not do, what it keeps, and the rules for the head, which no block vouches for.
+// What a repair must not do, and what it keeps.
 
 import TestSupport
 import Testing
@@ -6,132 +6,6 @@ import Testing
 @testable import Chain
 
 struct RepairRulesTests {
-    private static let member = "http://member:1"
-
-    /// Runs a body with two lists of the same blocks, "text 1" and so on, that the first one acknowledged.
-    private func withEqualLists(_ blocks: Int = 700, _ body: ([ForkedList]) async throws -> Void) async throws {
-        try await withLists(2) { lists in
-            try await lists[0].append(blocks)
-            _ = try await lists[1].pull(from: lists[0])
-            try await body(lists)
-        }
-    }
-
-    // MARK: The head
-
-    @Test func aHeadWhoseTextIsDamagedIsConfirmedByItsStoredHash() async throws {
-        try await withEqualLists { lists in
-            let head = try lists[0].list.status
-            try await lists[0].flipText(at: 700)
-            #expect(try lists[0].list.status.headHash == .zero)
-            #expect(try lists[0].list.status.damagedHeights == [700])
-            await #expect(throws: AppendError.damagedHead(height: 700)) { try await lists[0].append(701) }
-            await #expect(throws: RepairError.unconfirmed) { try await lists[0].list.repairHashes(at: 700..<701) }
-            #expect(try await lists[0].repair(at: 700, from: lists[1]).map(\.height) == [700])
-            #expect(try lists[0].list.status.headHash == head.headHash)
-            try await lists[0].append(701)
-            try await lists[0].restart()
-            #expect(try await lists[0].list.validate().isValid)
-        }
-    }
-
-    @Test func aHeadWhoseHashIsDamagedIsConfirmedByAMemberThatHasIt() async throws {
-        try await withEqualLists { lists in
-            try await lists[0].flipHash(at: 700)
-            await #expect(throws: RepairError.unconfirmed, "its own data is not enough") {
-                try await lists[0].list.repairHashes(at: 700..<701)
-            }
-            try await lists[0].repair(at: 700, from: lists[1])
-            #expect(try lists[0].list.status.headHash == lists[1].list.status.headHash)
-            try await lists[0].append(701)
-        }
-    }
-
-    @Test func aHeadIsNotReplacedByWhatAnotherListHasThere() async throws {
-        for flipsHash in [false, true] {
-            try await withLists(2) { lists in
-                try await lists[0].append(50)
-                _ = try await lists[1].pull(from: lists[0])
-                try await lists[0].append(51)
-                _ = try await lists[1].list.append(AppendRequest(drafts: [Draft(data: "other")]))
-                if flipsHash { try await lists[0].flipHash(at: 51) } else { try await lists[0].flipText(at: 51) }
-                await #expect(throws: RepairError.unconfirmed) {
-                    try await lists[0].repair(at: 51, from: lists[1])
-                }
-                #expect(try lists[0].list.status.damagedHeights == [51])
-                #expect(try lists[0].list.status.headHash == .zero)
-            }
-        }
-    }
-
-    @Test func aHeadOfWhichNothingCanBeReadIsWhatAMemberHas() async throws {
-        try await withEqualLists { lists in
-            try await lists[0].close()
-            let database = RawDatabase(path: lists[0].path)
-            var run = try #require(try database.runs().last)
-            let first = Int(run.position)
-            run.content = []
-            try database.update(run)
-            try await lists[0].open()
-            #expect(try lists[0].list.status.headHash == .zero)
-            await #expect(throws: RepairError.self) { try await lists[0].list.repairHashes(at: first..<701) }
-            #expect(try await lists[0].repair(at: 700, from: lists[1]).map(\.height) == Array(first...700))
-            #expect(try lists[0].list.status.headHash == lists[1].list.status.headHash)
-            try await lists[0].append(701)
-            #expect(try await lists[0].list.validate().isValid)
-        }
-    }
-
-    /// The texts of the head are ours, but not the blocks before it: they are damaged, and a member has others there.
-    @Test func aHeadOfTheSameTextVouchesForNothingBeforeIt() async throws {
-        try await withLists(2) { lists in
-            try await lists[0].append(49)
-            _ = try await lists[1].pull(from: lists[0])
-            _ = try await lists[0].list.append(AppendRequest(drafts: [Draft(data: "text 50,")]))
-            _ = try await lists[1].list.append(AppendRequest(drafts: [Draft(data: "other")]))
-            for list in lists { _ = try await list.list.append(AppendRequest(drafts: [Draft(data: "text 51,")])) }
-            try await lists[0].flipText(at: 50)
-            try await lists[0].flipHash(at: 51)
-            #expect(try await lists[0].scrub() == [50, 51])
-            await #expect(throws: RepairError.unconfirmed) { try await lists[0].repair(at: 50, from: lists[1]) }
-        }
-    }
-
-    @Test func anOperatorAcceptsWhatTheDataOfTheHeadGives() async throws {
-        try await withEqualLists { lists in
-            let hash = try lists[0].list.status.headHash
-            try await lists[0].flipHash(at: 700)
-            let repairs = try await lists[0].list.acceptHead()
-            #expect(repairs.map(\.height) == [700])
-            #expect(repairs[0].source.contains("operator"))
-            #expect(try lists[0].list.status.headHash == hash)
-            #expect(try await lists[0].list.acceptHead() == [], "there is nothing to accept any more")
-
-            try await lists[0].flipText(at: 700)
-            try await lists[0].list.acceptHead()
-            #expect(try await lists[0].list.block(at: 700)?.data == "uext 700,")
-            #expect(try lists[0].list.status.headHash != hash)
-            try await lists[0].append(701)
-            #expect(try await lists[0].list.validate().isValid)
-            try await lists[0].restart()
-            #expect(try lists[0].list.status.repairs.count == 2)
-        }
-    }
-
-    @Test func aHeadThatIsDamagedWhileTheListIsOpenIsKnown() async throws {
-        try await withEqualLists { lists in
-            let position = try #require(try RawDatabase(path: lists[0].path).runs().last?.position)
-            // A last row that cannot be made out at all.
-            try RawDatabase(path: lists[0].path).execute("UPDATE runs SET content = x'00' WHERE position = \(position)")
-            let found = try await lists[0].scrub()
-            #expect(found.last == 700)
-            try await lists[0].repair(at: found[0], from: lists[1])
-            #expect(try await lists[0].scrub() == [])
-            #expect(try await lists[0].list.validate().isValid)
-            try await lists[0].append(701)
-        }
-    }
-
     // MARK: Candidates
 
     @Test func whatDoesNotFitIsNeverStored() async throws {
@@ -169,7 +43,7 @@ struct RepairRulesTests {
             for (index, offer) in offers.enumerated() {
                 var repairs: [Repair] = []
                 do {
-                    repairs = try await lists[0].list.repair(with: offer, source: RepairRulesTests.member)
+                    repairs = try await lists[0].list.repair(with: offer, source: "http://member:1")
                 } catch {
                     #expect(error is RepairError)
                 }
@@ -181,14 +55,14 @@ struct RepairRulesTests {
             try await lists[0].open()
             #expect(try lists[0].list.status.repairs == [])
             #expect(try await lists[0].scrub() == [400])
-            #expect(try await lists[0].list.repair(with: good, source: RepairRulesTests.member).map(\.height) == [400])
+            #expect(try await lists[0].list.repair(with: good, source: "http://member:1").map(\.height) == [400])
         }
     }
 
     @Test func goodBlocksAreLeftAlone() async throws {
         try await withEqualLists { lists in
             let runs = try await lists[1].runs(from: 1)
-            #expect(try await lists[0].list.repair(with: runs, source: RepairRulesTests.member) == [])
+            #expect(try await lists[0].list.repair(with: runs, source: "http://member:1") == [])
             #expect(try lists[0].list.status.repairs == [])
             #expect(try await lists[0].list.damagedRange(at: 5) == nil)
             #expect(try await lists[0].list.damagedRange(at: 701) == nil)
@@ -273,7 +147,7 @@ struct RepairRulesTests {
             try await lists[0].restart()
             let last = try lists[0].list.status.repairs
             #expect(last.map(\.height) == damaged.suffix(10).reversed())
-            #expect(last.allSatisfy { $0.time == 1_700_000_000 && $0.source == RepairRulesTests.member })
+            #expect(last.allSatisfy { $0.time == 1_700_000_000 && $0.source == "http://member:1" })
             #expect(last.allSatisfy { $0.fault.hasPrefix("structure: expected ") })
             try await lists[0].close()
             #expect(try RawDatabase(path: lists[0].path).integers("SELECT count(*) FROM repairs") == [1_000])
@@ -346,67 +220,10 @@ struct RepairRulesTests {
         try await withLists(1) { lists in
             let text = String(repeating: "x", count: 60_000)
             for _ in 0..<100 { _ = try await lists[0].list.append(AppendRequest(drafts: [Draft(data: text)])) }
-            var place = ScrubPlace.start
-            var steps: [ScrubStep] = []
-            repeat {
-                let step = try await lists[0].list.scrub(from: place)
-                steps.append(step)
-                place = step.next
-            } while place != .start
+            let steps = try await lists[0].scrubSteps()
             #expect(steps.count >= 6)
             #expect(steps.allSatisfy { $0.sizeBytes < 2 << 20 })
             #expect(steps.reduce(0) { $0 + $1.sizeBytes } >= 6_000_000)
         }
-    }
-}
-
-extension ForkedList {
-    /// Flips a bit of the block's text in the file.
-    fileprivate func flipText(at height: Int) async throws {
-        try await change(at: height) { run, index in
-            run.content[44 * Int(run.blocks) + (index == 0 ? 0 : run.dataEnd(index - 1))] ^= 1
-        }
-    }
-
-    /// Flips a bit of the block's stored hash in the file.
-    fileprivate func flipHash(at height: Int) async throws {
-        try await change(at: height) { run, index in run.content[8 * Int(run.blocks) + 32 * index + 9] ^= 16 }
-    }
-
-    private func change(at height: Int, _ body: (inout RawRun, Int) -> Void) async throws {
-        try await close()
-        let database = RawDatabase(path: path)
-        // The branch that the height belongs to is the last one that begins at it or before.
-        let branch = try database.integers("SELECT branch FROM segments WHERE first <= \(height) ORDER BY first DESC")[
-            0]
-        var run = try #require(try database.runs().last { $0.position <= branch << 40 | Int64(height) })
-        body(&run, height - Int(run.position & (1 << 40 - 1)))
-        try database.update(run)
-        try await open()
-    }
-
-    /// Repairs what is damaged around a height with another list's blocks.
-    @discardableResult
-    fileprivate func repair(at height: Int, from other: ForkedList) async throws -> [Repair] {
-        let range = try #require(try await list.damagedRange(at: height))
-        let runs = try await other.runs(from: range.before.height + 1)
-        return try await list.repair(with: runs, source: "http://member:1")
-    }
-
-    fileprivate func damagedOrphans() async throws -> [Hash] {
-        var place = ScrubPlace.start
-        var hashes: [Hash] = []
-        repeat {
-            let step = try await list.scrub(from: place)
-            hashes += step.damagedOrphans
-            place = step.next
-        } while place != .start
-        return hashes
-    }
-
-    fileprivate func restartEmpty() async throws {
-        try await close()
-        try RawDatabase(path: path).execute("DELETE FROM runs WHERE position > 0")
-        try await open()
     }
 }

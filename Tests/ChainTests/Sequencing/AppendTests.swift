@@ -167,7 +167,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["identities = x'00'", "identities = x''", "request = x'00'"])
+    @Test(arguments: ["identities = x'00'", "identities = x''", "identities = zeroblob(32)", "request = x'00'"])
     func aDamagedKeyIsNeverAnsweredAsIfItWereWhole(change: String) async throws {
         try await withTemporaryDirectory { directory in
             let path = directory.path("chain.db")
@@ -181,8 +181,9 @@ import Testing
             do {
                 _ = try await list.append(request)
                 Issue.record("a damaged key was answered")
-            } catch AppendError.outcomeUnknown {
-                // Nobody else's append fails for it.
+            } catch AppendError.outcomeUnknown, AppendError.pending {
+                // Both are 504: an identity that no block has may be one that is still to be appended again. Nobody else's
+                // append fails for it.
                 #expect(try await list.append(AppendRequest(drafts: [Draft(data: "b")]))[0].height == 2)
             }
             try await list.close()

@@ -18,8 +18,9 @@ struct IdleGroupTests {
             try await Task.sleep(for: .seconds(2))
             let long = try await Self.trafficOfIdleSeconds(4, in: group)
             for traffic in [short, long] {
-                // Each node asks each other for its health and for its status, both once a second here.
-                #expect(12...60 ~= traffic.requests, "of about 48, fewer on a busy machine: \(traffic)")
+                // Each node asks each other for its health and for its status, both once a second here: about 48, and on
+                // a busy machine at least one of each on each of the six links.
+                #expect(12...60 ~= traffic.requests, "\(traffic)")
                 #expect(traffic.sizeBytes < traffic.requests * 2_000, "\(traffic)")
             }
         }

@@ -108,10 +108,19 @@ extension BlockList {
         } catch {
             throw ReceptionError(error)
         }
-        guard counted.height < status.height else { return nil }
+        return try await reappend(after: counted.height, latestTimestamp: latestTimestamp)
+    }
+
+    /// Appends what can be read after a block of the list again, in its place.
+    ///
+    /// - Returns: `nil` if there is nothing, or that block itself is later than `latestTimestamp` or damaged.
+    /// - Throws: `ReceptionError`.
+    public func reappend(
+        after height: Int, latestTimestamp: Int64
+    ) async throws(ReceptionError) -> AdoptionResult? {
+        guard height < status.height else { return nil }
         let branch = try await receiving { () async throws(WriteError) in
-            try await writer.stageNothing(
-                after: counted.height, latestTimestamp: latestTimestamp, now: nowSeconds)
+            try await writer.stageNothing(after: height, latestTimestamp: latestTimestamp, now: nowSeconds)
         }
         guard let branch else { return nil }
         var terms = AdoptionTerms()

@@ -21,6 +21,8 @@ public struct AdoptionTerms: Sendable {
     public var finalHeight = 0
     /// Blocks with a later timestamp do not count in the comparison.
     public var latestTimestamp = Int64.max
+    /// A block of the list that is damaged and that nobody has: the list counts only up to before it in the comparison.
+    public var damagedHeight: Int?
     /// An operator decided: settled blocks may be replaced, and by a list that is not better.
     public var isForced = false
     /// Up to where the sender's list is settled.
@@ -116,7 +118,7 @@ extension StoreWriter {
         if staged.first <= state.settledHeight { return .conflict(height: staged.first) }
         let received = ListRank(
             finalHeight: adoption.terms.finalHeight, height: staged.head.height, headHash: staged.head.hash)
-        let ours = try rank(latestTimestamp: adoption.terms.latestTimestamp, head: head, on: connection)
+        let ours = try rank(adoption.terms, head: head, on: connection)
         return received > ours ? nil : .oursIsAsGood
     }
 
@@ -138,11 +140,12 @@ extension StoreWriter {
 
     /// The list as far as it counts.
     private func rank(
-        latestTimestamp: Int64, head: Head, on connection: Connection
+        _ terms: AdoptionTerms, head: Head, on connection: Connection
     ) throws(SQLiteError) -> ListRank {
-        let height = try CountedHeight.find(
-            latestTimestamp: latestTimestamp, head: head, damagedHead: damagedHead,
+        let counted = try CountedHeight.find(
+            latestTimestamp: terms.latestTimestamp, head: head, damagedHead: damagedHead,
             atLeast: max(state.settledHeight, state.finalHeight), on: connection)
+        let height = min(counted, terms.damagedHeight.map { $0 - 1 } ?? counted)
         let hash = try Lineage.list.storedHash(at: height, on: connection) ?? .zero
         return ListRank(finalHeight: state.finalHeight, height: height, headHash: hash)
     }
@@ -229,7 +232,7 @@ extension StoreWriter {
         for run in parts.runs { try RunStatements.insert(run, branch: parts.branch, on: connection) }
     }
 
-    // MARK: A tail of our own that does not count
+    // MARK: A tail of our own
 
     /// Makes an empty branch after a block of the list, to append again what follows it; none after a block that is too late
     /// itself, whose time what follows it would get again.

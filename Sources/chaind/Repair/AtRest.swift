@@ -25,6 +25,8 @@ struct AtRest: Sendable {
     private var tablesDueSeconds: Double
     private var repairDueSeconds: Double
     private var pauseSeconds: Double
+    /// What the last attempt could not put right, whichever members there were.
+    private(set) var unrepairedHeights: Set<Int> = []
     /// What was told already, so that it is told once.
     private var toldHeights: Set<Int> = []
     private var toldOrphans: Set<Hash> = []
@@ -88,8 +90,11 @@ struct AtRest: Sendable {
 
     /// An attempt is over.
     ///
-    /// - Parameter hasRepaired: whether it put anything right; then there is no pause before the rest is tried.
-    mutating func repairEnded(hasRepaired: Bool, nowSeconds: Double) {
+    /// - Parameters:
+    ///   - hasRepaired: whether it put anything right; then there is no pause before the rest is tried.
+    ///   - damagedHeights: what is damaged still.
+    mutating func repairEnded(hasRepaired: Bool, damagedHeights: [Int], nowSeconds: Double) {
+        unrepairedHeights = Set(damagedHeights)
         if hasRepaired {
             toldHeights = []
             pauseSeconds = pace.repairPauseSeconds

@@ -40,7 +40,8 @@ extension Replica {
         var hasRepaired = list.status.structureFault == nil ? await repairBlocks() : false
         // What is wrong may have turned out just now to be more than blocks.
         if list.status.structureFault != nil, await rebuild() { hasRepaired = true }
-        atRest.repairEnded(hasRepaired: hasRepaired, nowSeconds: nowSeconds())
+        atRest.repairEnded(
+            hasRepaired: hasRepaired, damagedHeights: list.status.damagedHeights, nowSeconds: nowSeconds())
     }
 
     private func repairBlocks() async -> Bool {

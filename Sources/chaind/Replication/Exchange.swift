@@ -9,6 +9,8 @@ struct ExchangeReport: Sendable {
         case equal
         case sent(blocks: Int)
         case received(blocks: Int, AdoptionResult?)
+        /// Our own blocks after a damaged one that nobody has were appended again.
+        case appendedAgain(AdoptionResult)
         /// As many transfers as may be are under way.
         case postponed
     }
@@ -39,6 +41,8 @@ struct Exchange: Sendable {
     let address: MemberAddress
     /// Blocks with a later timestamp do not count yet.
     let latestTimestamp: Int64
+    /// Blocks of ours that are damaged, ascending, and for which every member was asked in vain.
+    let damagedHeights: [Int]
     /// Whether blocks may be moved now.
     let mayTransfer: @Sendable () async -> Bool
 
@@ -46,20 +50,24 @@ struct Exchange: Sendable {
     ///
     /// - Parameter theirs: what the member said of itself just now.
     func run(with theirs: StatusMessage) async throws(ExchangeError) -> ExchangeReport {
-        let ours = try await rank()
+        let whole = try await rank()
         let memberHead = MemberHead(nodeID: theirs.nodeID, height: theirs.head.height, headHash: theirs.head.hash)
-        let ourHead = BlockPoint(height: ours.height, hash: ours.headHash)
-        if ourHead == theirs.head {
-            return ExchangeReport(memberHead: memberHead, common: ourHead)
+        if BlockPoint(height: whole.height, hash: whole.headHash) == theirs.head {
+            return ExchangeReport(memberHead: memberHead, common: theirs.head)
         }
         let (common, staged) = try await commonBlock(theirHeight: theirs.head.height)
+        let damagedHeight = damagedHeight(above: common.height)
+        let ours = try await counted(whole, below: damagedHeight)
         let theirRank = ListRank(
             finalHeight: theirs.finalHeight, height: theirs.head.height, headHash: theirs.head.hash)
         guard await mayTransfer() else {
             return ExchangeReport(movement: .postponed, memberHead: memberHead, common: common)
         }
         if theirRank > ours {
-            return try await pull(memberHead, theirRank, after: common)
+            return try await pull(memberHead, theirRank, after: common, damagedHeight: damagedHeight)
+        }
+        if ours < whole, ours.headHash == theirs.head.hash {
+            return try await appendAgain(after: theirs.head, memberHead)
         }
         // A transfer to the member that broke off goes on where it did.
         let start = if let staged, staged.height > common.height, try await isOurs(staged) { staged } else { common }
@@ -70,7 +78,7 @@ struct Exchange: Sendable {
     ///
     /// - Returns: `nil` if the member has another head by now.
     func pushOn(from known: MemberHead) async throws(ExchangeError) -> ExchangeReport? {
-        let ours = try await rank()
+        let ours = try await counted(try await rank(), below: damagedHeight(above: known.height))
         let point = BlockPoint(height: known.height, hash: known.headHash)
         guard known.height < ours.height, try await isOurs(point), await mayTransfer() else { return nil }
         let answer = try await send(ours, after: point)
@@ -83,6 +91,28 @@ struct Exchange: Sendable {
     private func rank() async throws(ExchangeError) -> ListRank {
         do throws(ReadError) {
             return try await list.rank(latestTimestamp: latestTimestamp)
+        } catch {
+            throw .failed(error.description)
+        }
+    }
+
+    /// The lowest block of ours that nobody can have of us, nor what follows it; `nil` if there is none.
+    ///
+    /// - Parameter height: the member has the blocks up to here, as every member has the settled and final ones.
+    private func damagedHeight(above height: Int) -> Int? {
+        let status = list.status
+        let shared = max(height, status.settledHeight, status.finalHeight)
+        return damagedHeights.first { $0 > shared }
+    }
+
+    /// Our list up to before a block that is damaged.
+    private func counted(_ ours: ListRank, below damagedHeight: Int?) async throws(ExchangeError) -> ListRank {
+        guard let damagedHeight, damagedHeight <= ours.height else { return ours }
+        do throws(ReadError) {
+            guard let hash = try await list.storedHashes(at: [damagedHeight - 1])[0] else {
+                throw .damaged(height: damagedHeight - 1)
+            }
+            return ListRank(finalHeight: ours.finalHeight, height: damagedHeight - 1, headHash: hash)
         } catch {
             throw .failed(error.description)
         }
@@ -119,7 +149,7 @@ struct Exchange: Sendable {
 
     /// Takes the member's blocks after the last common one, or after what is staged of them already.
     private func pull(
-        _ memberHead: MemberHead, _ theirRank: ListRank, after common: BlockPoint
+        _ memberHead: MemberHead, _ theirRank: ListRank, after common: BlockPoint, damagedHeight: Int?
     ) async throws(ExchangeError) -> ExchangeReport {
         let stream: IncomingStream
         do {
@@ -135,8 +165,8 @@ struct Exchange: Sendable {
         let streamRank = ListRank(
             finalHeight: header.finalHeight, height: header.head.height, headHash: header.head.hash)
         guard streamRank >= theirRank else { throw await headIsMissing(memberHead) }
-        let received = await StreamReceiver(list: list, latestTimestamp: latestTimestamp).receive(stream)
-        switch received {
+        let receiver = StreamReceiver(list: list, latestTimestamp: latestTimestamp, damagedHeight: damagedHeight)
+        switch await receiver.receive(stream) {
         case .adopted(let blocks, let result):
             return ExchangeReport(
                 movement: .received(blocks: blocks, result),
@@ -149,6 +179,19 @@ struct Exchange: Sendable {
         case .conflict(let height): throw .conflict(height: height)
         case .refused(let reason): throw .refused(reason)
         case .broken(let reason): throw .failed(reason)
+        }
+    }
+
+    /// Appends what can be read after a damaged block again, where the member has all that is before it.
+    private func appendAgain(
+        after point: BlockPoint, _ memberHead: MemberHead
+    ) async throws(ExchangeError) -> ExchangeReport {
+        do throws(ReceptionError) {
+            let result = try await list.reappend(after: point.height, latestTimestamp: latestTimestamp)
+            return ExchangeReport(
+                movement: result.map { .appendedAgain($0) } ?? .equal, memberHead: memberHead, common: point)
+        } catch {
+            throw .failed(error.description)
         }
     }
 

@@ -71,7 +71,7 @@ extension Replica {
         let outcome: PushAnswer.Outcome
         switch received {
         case .adopted(_, let result):
-            if let result { replaced(result, by: nil) }
+            if let result { replaced(result, by: "a member's list") }
             outcome = .adopted
         case .ours: outcome = .ours
         case .unknown: outcome = .unknown
@@ -152,7 +152,7 @@ extension Replica {
         var receiver = StreamReceiver(list: list, latestTimestamp: .max)
         receiver.isForced = true
         let received = await receiver.receive(stream)
-        if case .adopted(_, let result?) = received { replaced(result, by: address) }
+        if case .adopted(_, let result?) = received { replaced(result, by: "the list of \(address)") }
         group.roundRequested()
         onChange()
         return received

@@ -106,7 +106,7 @@ extension Replica {
             _ = try await reception.take(BlockRun.runs(of: rest), latestTimestamp: latestTimestamp)
             var terms = AdoptionTerms()
             terms.latestTimestamp = latestTimestamp
-            if let result = try await reception.adopt(terms) { replaced(result, by: nil) }
+            if let result = try await reception.adopt(terms) { replaced(result, by: "a client's list") }
             listChanged()
             return true
         } catch {

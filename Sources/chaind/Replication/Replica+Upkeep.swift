@@ -64,7 +64,7 @@ extension Replica {
             memberCount: group.memberCount, ownTime: time.ownSeconds, nowSeconds: nowSeconds())
         guard confirmed, list.status.headTimestamp > time.latestTimestamp else { return }
         if let result = try await list.reappendTail(latestTimestamp: time.latestTimestamp) {
-            replaced(result, by: nil)
+            replaced(result, by: "the same with the time of now")
         }
     }
 

@@ -180,11 +180,13 @@ actor Replica {
         var told = (outcome: "equal", blocks: 0, detail: "")
         do throws(ExchangeError) {
             let report = try await exchange(with: address)
-            if case .received(_, let result?) = report.movement { replaced(result, by: address) }
             switch report.movement {
             case .equal: break
             case .sent(let blocks): told = ("sent", blocks, "")
-            case .received(let blocks, _): told = ("received", blocks, "")
+            case .received(let blocks, let result):
+                if let result { replaced(result, by: "the list of \(address)") }
+                told = ("received", blocks, "")
+            case .appendedAgain(let result): replaced(result, by: "what follows a damaged block that nobody has")
             case .postponed: told = ("equal", 0, "waits for other transfers")
             }
             if case .postponed = report.movement {
@@ -244,6 +246,7 @@ actor Replica {
         if list.status.headHash == .zero { await repairHead(from: address) }
         let exchange = Exchange(
             list: list, transport: transport, address: address, latestTimestamp: time.latestTimestamp,
+            damagedHeights: list.status.damagedHeights.filter(atRest.unrepairedHeights.contains),
             mayTransfer: { await self.mayTransfer(with: address) })
         let now = nowSeconds()
         if let known = group.records[address]?.head, group.records[address]?.commonPoint?.height == known.height,
@@ -296,13 +299,13 @@ actor Replica {
             settledHeight: list.status.settledHeight, members: group.membership.entries)
     }
 
-    /// Takes note of an adoption.
-    func replaced(_ result: AdoptionResult, by address: MemberAddress?) {
+    /// Takes note of an adoption, and says of what.
+    func replaced(_ result: AdoptionResult, by source: String) {
         noteReplacements()
         logger.notice(
-            "another list was adopted",
+            "blocks were replaced",
             metadata: [
-                "from": "\(address?.description ?? "a client")", "height": "\(result.firstHeight)",
+                "by": "\(source)", "height": "\(result.firstHeight)",
                 "adopted": "\(result.adoptedBlocks)", "replaced": "\(result.replacedBlocks)",
                 "appended_again": "\(result.reappendedBlocks)",
             ])

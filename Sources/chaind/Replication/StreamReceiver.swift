@@ -29,6 +29,8 @@ struct StreamReceiver: Sendable {
     let list: BlockList
     /// Blocks with a later timestamp do not count yet.
     let latestTimestamp: Int64
+    /// Our list counts only up to before this block.
+    var damagedHeight: Int?
     /// An operator decided that this list is to be adopted.
     var isForced = false
 
@@ -65,6 +67,7 @@ struct StreamReceiver: Sendable {
             var terms = AdoptionTerms()
             terms.finalHeight = header.finalHeight
             terms.latestTimestamp = latestTimestamp
+            terms.damagedHeight = damagedHeight
             terms.isForced = isForced
             terms.settledHeight = header.settledHeight
             let result = try await reception.adopt(terms)

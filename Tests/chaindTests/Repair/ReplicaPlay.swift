@@ -90,7 +90,8 @@ final class ReplicaPlay: Sendable {
                     throw .refused(status: 404, detail: "")
                 }
                 return IncomingStream(header: stream.header) { [self] in
-                    guard case .run(let run) = await stream.next() else { return .end }
+                    let part = await stream.next()
+                    guard case .run(let run) = part else { return part }
                     return .run(tampering.withLock { $0 }(run))
                 }
             },

@@ -120,6 +120,83 @@ struct ReplicaRepairTests {
         }
     }
 
+    /// Two nodes share 1,000 blocks; the first has appended 20 more alone, and the tenth of these went bad on its disk.
+    private func withDamagedSuffix(_ body: ([ForkedList]) async throws -> Void) async throws {
+        try await withEqualLists(2) { lists in
+            for height in 1_001...1_020 {
+                _ = try await lists[0].list.append(AppendRequest(drafts: [Draft(data: "text \(height),")]))
+            }
+            try await flip(lists[0], at: 1_010)
+            try await body(lists)
+        }
+    }
+
+    private func checkAgreement(_ lists: [ForkedList], texts: [String]) async throws {
+        for list in lists {
+            #expect(try await list.list.validate().isValid)
+            #expect(try list.list.status.damagedHeights == [])
+            var blocks: [Block] = []
+            for try await slice in try list.list.slices(from: 1_001) { blocks += slice.blocks }
+            #expect(blocks.map(\.data).sorted() == texts.sorted())
+        }
+        #expect(try lists[0].list.status.headHash == lists[1].list.status.headHash)
+    }
+
+    @Test func aBlockThatNobodyHasDoesNotKeepAForkApart() async throws {
+        try await withDamagedSuffix { lists in
+            _ = try await lists[1].list.append(AppendRequest(drafts: [Draft(data: "other")]))
+            let play = ReplicaPlay()
+            for number in 0..<2 { try await play.start(number, on: lists[number], members: [0, 1]) }
+            await play.run(seconds: 60)
+            let texts = (1_001...1_020).filter { $0 != 1_010 }.map { "text \($0)," }
+            try await checkAgreement(lists, texts: texts + ["other"])
+        }
+    }
+
+    @Test func whatFollowsABlockThatNobodyHasReachesTheOthers() async throws {
+        try await withDamagedSuffix { lists in
+            let play = ReplicaPlay()
+            for number in 0..<2 { try await play.start(number, on: lists[number], members: [0, 1]) }
+            await play.run(seconds: 60)
+            try await checkAgreement(lists, texts: (1_001...1_020).filter { $0 != 1_010 }.map { "text \($0)," })
+            // Those before it stay where they were.
+            #expect(try await lists[1].list.block(at: 1_009)?.data == "text 1009,")
+        }
+    }
+
+    @Test func aMemberThatHasTheBlockBringsItBack() async throws {
+        try await withEqualLists(3) { lists in
+            for height in 1_001...1_020 {
+                _ = try await lists[0].list.append(AppendRequest(drafts: [Draft(data: "text \(height),")]))
+            }
+            _ = try await lists[2].pull(from: lists[0])
+            try await flip(lists[0], at: 1_010)
+            let play = ReplicaPlay()
+            for number in 0..<2 { try await play.start(number, on: lists[number], members: [0, 1, 2]) }
+            await play.run(seconds: 120)
+            #expect(try lists[1].list.status.height == 1_019)
+            try await play.start(2, on: lists[2], members: [0, 1, 2])
+            await play.run(seconds: 200)
+            try await checkAgreement(lists, texts: (1_001...1_020).map { "text \($0)," })
+        }
+    }
+
+    @Test func aBlockThatAllLackButShareIsKeptInItsPlace() async throws {
+        try await withEqualLists(2) { lists in
+            for list in lists { try await flip(list, at: 700) }
+            let play = ReplicaPlay()
+            for number in 0..<2 { try await play.start(number, on: lists[number], members: [0, 1]) }
+            await play.run(seconds: 60)
+            _ = try await lists[0].list.append(AppendRequest(drafts: [Draft(data: "more")]))
+            await play.run(seconds: 60)
+            for list in lists {
+                #expect(try list.list.status.damagedHeights == [700])
+                #expect(try await list.list.block(at: 701)?.data == "text 701,")
+                #expect(try list.list.status.height == 1_001)
+            }
+        }
+    }
+
     @Test func membersHealEachOther() async throws {
         try await withEqualLists(3) { lists in
             for (number, heights) in [[10, 500, 900], [20, 501, 901], [30, 502, 902]].enumerated() {

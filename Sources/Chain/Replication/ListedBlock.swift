@@ -16,6 +16,7 @@ struct ListedBlock {
         var found: [ListedBlock] = []
         try RunStatements.forEachRun(from: heights.lowerBound, below: heights.upperBound, on: connection) {
             row throws(SQLiteError) in
+            checker.skip(to: row.height)
             guard let view = row.view else { return true }
             let acknowledged = try row.acknowledged()
             try view.forEachBlock { index, block throws(SQLiteError) in

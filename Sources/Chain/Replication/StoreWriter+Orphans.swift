@@ -57,6 +57,7 @@ extension StoreWriter {
         var runs = 0
         var end = range.heights.upperBound
         try RunStatements.forEachRun(range.heights, branch: range.branch, on: connection) { row throws(SQLiteError) in
+            checker.skip(to: row.height)
             let acknowledged = try row.acknowledged()
             row.view?.forEachBlock { index, block in
                 var builder = RunBuilder(height: row.height + index)

@@ -136,12 +136,26 @@ struct RunView {
         block(index, originsBefore: origins(before: index))
     }
 
-    /// Calls `body` with each block and its place, as long as they lie within the run.
+    /// Whether the parts of every block lie within the run.
+    var areBlocksWithin: Bool {
+        var originsBefore = 0
+        return (0..<count).allSatisfy { index in
+            guard let block = block(index, originsBefore: originsBefore) else { return false }
+            if block.origin != nil { originsBefore += 1 }
+            return true
+        }
+    }
+
+    /// Calls `body` with each block and its place. One whose parts do not lie within the run comes with what stands in columns
+    /// of its own, and without a text, which is not what its hash says: the ones after it are good all the same.
     func forEachBlock<Failure: Error>(_ body: (Int, StoredBlock) throws(Failure) -> Void) throws(Failure) {
         var originsBefore = 0
         for index in 0..<count {
-            guard let block = block(index, originsBefore: originsBefore) else { return }
-            if block.origin != nil { originsBefore += 1 }
+            let block =
+                block(index, originsBefore: originsBefore)
+                ?? StoredBlock(
+                    timestamp: timestamp(index), hash: hash(index), origin: nil, data: .init(start: nil, count: 0))
+            if storedTimestamp(index) & SHA256.originFlag != 0 { originsBefore += 1 }
             try body(index, block)
         }
     }

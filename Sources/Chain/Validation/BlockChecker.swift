@@ -44,6 +44,11 @@ struct BlockChecker {
         height += 1
     }
 
+    /// Goes on at a height, if the blocks up to there cannot be read.
+    mutating func skip(to height: Int) {
+        while self.height < height { skip() }
+    }
+
     /// Everything that is not a plain good block.
     private mutating func checkSlowly(
         _ block: StoredBlock, computed: Hash

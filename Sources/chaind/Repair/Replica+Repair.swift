@@ -35,6 +35,9 @@ extension Replica {
 
     // MARK: Repair
 
+    /// Blocks that are damaged and for which all members were asked in vain, ascending.
+    var unrepairedHeights: [Int] { list.status.damagedHeights.filter(atRest.unrepairedHeights.contains) }
+
     /// Tries to put right everything that is known to be damaged.
     func repair() async {
         var hasRepaired = list.status.structureFault == nil ? await repairBlocks() : false

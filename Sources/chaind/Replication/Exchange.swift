@@ -56,7 +56,7 @@ struct Exchange: Sendable {
             return ExchangeReport(memberHead: memberHead, common: theirs.head)
         }
         let (common, staged) = try await commonBlock(theirHeight: theirs.head.height)
-        let damagedHeight = damagedHeight(above: common.height)
+        let damagedHeight = list.damagedHeight(among: damagedHeights, above: common.height)
         let ours = try await counted(whole, below: damagedHeight)
         let theirRank = ListRank(
             finalHeight: theirs.finalHeight, height: theirs.head.height, headHash: theirs.head.hash)
@@ -64,11 +64,9 @@ struct Exchange: Sendable {
             return ExchangeReport(movement: .postponed, memberHead: memberHead, common: common)
         }
         if theirRank > ours {
-            return try await pull(memberHead, theirRank, after: common, damagedHeight: damagedHeight)
+            return try await pull(memberHead, theirRank, after: common, ours, damagedHeight: damagedHeight)
         }
-        if ours < whole, ours.headHash == theirs.head.hash {
-            return try await appendAgain(after: theirs.head, memberHead)
-        }
+        if damagedHeight != nil, ours == theirRank { return try await appendAgain(after: common, memberHead) }
         // A transfer to the member that broke off goes on where it did.
         let start = if let staged, staged.height > common.height, try await isOurs(staged) { staged } else { common }
         return try await push(ours, to: memberHead, after: start, common: common)
@@ -78,7 +76,8 @@ struct Exchange: Sendable {
     ///
     /// - Returns: `nil` if the member has another head by now.
     func pushOn(from known: MemberHead) async throws(ExchangeError) -> ExchangeReport? {
-        let ours = try await counted(try await rank(), below: damagedHeight(above: known.height))
+        let damagedHeight = list.damagedHeight(among: damagedHeights, above: known.height)
+        let ours = try await counted(try await rank(), below: damagedHeight)
         let point = BlockPoint(height: known.height, hash: known.headHash)
         guard known.height < ours.height, try await isOurs(point), await mayTransfer() else { return nil }
         let answer = try await send(ours, after: point)
@@ -96,23 +95,9 @@ struct Exchange: Sendable {
         }
     }
 
-    /// The lowest block of ours that nobody can have of us, nor what follows it; `nil` if there is none.
-    ///
-    /// - Parameter height: the member has the blocks up to here, as every member has the settled and final ones.
-    private func damagedHeight(above height: Int) -> Int? {
-        let status = list.status
-        let shared = max(height, status.settledHeight, status.finalHeight)
-        return damagedHeights.first { $0 > shared }
-    }
-
-    /// Our list up to before a block that is damaged.
-    private func counted(_ ours: ListRank, below damagedHeight: Int?) async throws(ExchangeError) -> ListRank {
-        guard let damagedHeight, damagedHeight <= ours.height else { return ours }
+    private func counted(_ whole: ListRank, below damagedHeight: Int?) async throws(ExchangeError) -> ListRank {
         do throws(ReadError) {
-            guard let hash = try await list.storedHashes(at: [damagedHeight - 1])[0] else {
-                throw .damaged(height: damagedHeight - 1)
-            }
-            return ListRank(finalHeight: ours.finalHeight, height: damagedHeight - 1, headHash: hash)
+            return try await list.counted(whole, below: damagedHeight)
         } catch {
             throw .failed(error.description)
         }
@@ -149,7 +134,8 @@ struct Exchange: Sendable {
 
     /// Takes the member's blocks after the last common one, or after what is staged of them already.
     private func pull(
-        _ memberHead: MemberHead, _ theirRank: ListRank, after common: BlockPoint, damagedHeight: Int?
+        _ memberHead: MemberHead, _ theirRank: ListRank, after common: BlockPoint, _ ours: ListRank,
+        damagedHeight: Int?
     ) async throws(ExchangeError) -> ExchangeReport {
         let stream: IncomingStream
         do {
@@ -164,7 +150,11 @@ struct Exchange: Sendable {
         let header = stream.header
         let streamRank = ListRank(
             finalHeight: header.finalHeight, height: header.head.height, headHash: header.head.hash)
-        guard streamRank >= theirRank else { throw await headIsMissing(memberHead) }
+        if streamRank < theirRank {
+            // Up to before a damaged block of its own, perhaps.
+            if damagedHeight != nil, streamRank == ours { return try await appendAgain(after: common, memberHead) }
+            guard streamRank > ours else { throw await headIsMissing(memberHead) }
+        }
         let receiver = StreamReceiver(list: list, latestTimestamp: latestTimestamp, damagedHeight: damagedHeight)
         switch await receiver.receive(stream) {
         case .adopted(let blocks, let result):

@@ -57,7 +57,9 @@ extension Replica {
     /// A member asks for what follows one of its blocks; `nil` if that is not in our list.
     func stream(after point: BlockPoint) async throws -> OutgoingStream? {
         guard try await list.storedHashes(at: [point.height]) == [point.hash] else { return nil }
-        let rank = try await list.rank(latestTimestamp: time.latestTimestamp)
+        let damagedHeight = list.damagedHeight(among: unrepairedHeights, above: point.height)
+        let rank = try await list.counted(
+            try await list.rank(latestTimestamp: time.latestTimestamp), below: damagedHeight)
         guard rank.height >= point.height else { return nil }
         return OutgoingStream(
             of: list, after: point, upTo: BlockPoint(height: rank.height, hash: rank.headHash),

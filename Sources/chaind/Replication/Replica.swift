@@ -246,7 +246,7 @@ actor Replica {
         if list.status.headHash == .zero { await repairHead(from: address) }
         let exchange = Exchange(
             list: list, transport: transport, address: address, latestTimestamp: time.latestTimestamp,
-            damagedHeights: list.status.damagedHeights.filter(atRest.unrepairedHeights.contains),
+            damagedHeights: unrepairedHeights,
             mayTransfer: { await self.mayTransfer(with: address) })
         let now = nowSeconds()
         if let known = group.records[address]?.head, group.records[address]?.commonPoint?.height == known.height,

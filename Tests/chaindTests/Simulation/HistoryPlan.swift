@@ -77,8 +77,6 @@ struct HistoryPlan {
                 switch happening {
                 case .append, .part, .join: true
                 case .flipBit: hasRot
-                // What went bad can be repaired only while another node has it.
-                case .setBack, .loseDisk: !hasRot && chance(0.6)
                 default: chance(0.6)
                 }
             return happens ? (happening, happening.weight) : nil

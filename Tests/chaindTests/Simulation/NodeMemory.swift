@@ -19,6 +19,8 @@ struct NodeMemory {
     var settledHeight = 0
     /// Where bits flipped: what stands there may be another block, or none that can be read, until it is repaired.
     var spoiltHeights: Set<Int> = []
+    /// The blocks that were such, and those that stand for the same.
+    var spoiltHashes: Set<Hash> = []
     /// Changes when the disk is another one, or an earlier one: what was answered with it before is forgotten.
     var era = 0
 }

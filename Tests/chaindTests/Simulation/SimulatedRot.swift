@@ -1,8 +1,8 @@
 // Bits that flip on the disks of simulated nodes, while a node runs and while it is down.
 
-import Chain
 import TestSupport
 
+@testable import Chain
 @testable import chaind
 
 extension Simulation {
@@ -21,22 +21,32 @@ extension Simulation {
         }
     }
 
-    /// Of blocks that every node has, so that they can be repaired; one copy is left whole, also if a node is lost. Not twice
-    /// on one node: of a block whose parts and hash are both wrong, nobody can tell whether the next one is right.
+    /// Of blocks that every node has, so that they can be repaired; one copy is left whole, also if a node is lost. Or of some
+    /// that nobody else has, so that one is lost, but not of the head, which an operator would have to accept. Not twice on one
+    /// node next to each other: of a block whose parts and hash are both wrong, nobody can tell whether the next one is right.
     private func flipBit(inRunsOf node: SimulatedNode, _ database: RawDatabase) throws {
         let others = nodes.filter { $0 !== node && !$0.isLost && $0.files.exists }
         let wholeCopies = nodes.contains(where: \.isLost) ? 1 : 2
         let runs = try database.runs().filter { run in
             let heights = run.heights
-            return node.memory.spoiltHeights.isDisjoint(with: heights)
-                && others.allSatisfy { $0.memory.has(run.hashes, from: heights.lowerBound) }
+            guard node.memory.spoiltHeights.isDisjoint(with: heights.lowerBound - 1...heights.upperBound) else {
+                return false
+            }
+            let isEverywhere =
+                others.allSatisfy { $0.memory.has(run.hashes, from: heights.lowerBound) }
                 && others.count { $0.memory.spoiltHeights.isDisjoint(with: heights) } >= wholeCopies
+            let isOnlyHere =
+                heights.upperBound < node.memory.entries.count
+                && nodes.allSatisfy { $0 === node || !$0.memory.hasAny(of: run.hashes) }
+            return isEverywhere || isOnlyHere
         }
-        guard var run = pick(runs) else { return }
-        node.memory.spoil(run.hashes, at: run.heights)
+        guard let run = pick(runs) else { return }
+        var spoilt = run
+        spoilt.content = flipped(run.content)
+        let changed = zip(run.storedBlocks, spoilt.storedBlocks).filter { $0 != $1 }.map(\.0?.hash)
+        node.memory.spoil(changed, at: run.heights)
         trace("node \(node.number): a bit flipped in blocks \(run.heights)")
-        run.content = flipped(run.content)
-        try database.update(run)
+        try database.update(spoilt)
     }
 
     private func flipBit(inOrphansOf node: SimulatedNode, _ database: RawDatabase) throws {
@@ -78,6 +88,17 @@ extension RawRun {
             return Hash(bytes: content[start..<start + Hash.sizeBytes])
         }
     }
+
+    /// What can be read of the blocks; without what they follow, and `nil` where the run as a whole cannot be read.
+    fileprivate var storedBlocks: [Block?] {
+        var stored = [Block?](repeating: nil, count: Int(blocks))
+        content.withUnsafeBytes { bytes in
+            RunView(bytes, count: stored.count)?.forEachBlock { index, block in
+                stored[index] = Block(block, height: index, previousHash: .zero)
+            }
+        }
+        return stored
+    }
 }
 
 extension NodeMemory {
@@ -85,10 +106,15 @@ extension NodeMemory {
         first + hashes.count <= entries.count && zip(entries[first...], hashes).allSatisfy { $0.hash == $1 }
     }
 
+    fileprivate func hasAny(of hashes: [Hash?]) -> Bool {
+        entries.contains { hashes.contains($0.hash) }
+    }
+
     /// Blocks are not on the disk any more as they were: nobody can ask for them here.
     fileprivate mutating func spoil(_ hashes: [Hash?], at heights: Range<Int>) {
         spoiltHeights.formUnion(heights)
         let spoilt = Set(hashes.compactMap { $0.flatMap { identities[$0] } })
+        spoiltHashes.formUnion(identities.filter { spoilt.contains($0.value) }.keys)
         identities = identities.filter { !spoilt.contains($0.value) }
     }
 }

@@ -85,13 +85,14 @@ extension Simulation {
     }
 
     private func hasPendingOrphans() async -> Bool {
-        for list in nodes.compactMap(\.process?.list) {
+        for node in nodes {
+            guard let list = node.process?.list else { continue }
             do throws(ReadError) {
                 let pending = try await list.orphans(before: nil, limit: 1_000).filter { $0.state == .pending }
                 if pending.isEmpty { continue }
-                // One that went bad on disk is only told of.
+                // One that went bad on disk is only told of, and so is what was replaced before by the same.
                 let damaged = try await ScrubFindings(of: list).orphans
-                if !Set(pending.map(\.hash)).isSubset(of: damaged) { return true }
+                if !Set(pending.map(\.hash)).isSubset(of: node.memory.spoiltHashes.union(damaged)) { return true }
             } catch {
                 violate("orphans cannot be read: \(error)")
             }

@@ -14,7 +14,8 @@ public struct BlockRun: Hashable, Sendable {
     public init?(firstHeight: Int, count: Int, content: [UInt8]) {
         let isWhole = content.withUnsafeBytes { bytes in
             guard let view = RunView(bytes, count: count) else { return false }
-            return view.areBlocksWithin && view.isWhole && (count == 1 || view.dataSizeBytes <= RunLimits.dataSizeBytesMax)
+            return view.areBlocksWithin && view.isWhole
+                && (count == 1 || view.dataSizeBytes <= RunLimits.dataSizeBytesMax)
         }
         guard isWhole, 0..<RunKey.heightsMax ~= firstHeight else { return nil }
         self.firstHeight = firstHeight

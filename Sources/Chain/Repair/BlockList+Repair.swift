@@ -4,14 +4,14 @@ extension BlockList {
     // MARK: Scrub
 
     /// Checks the next piece of what is at rest: the list, then the orphans that are still to be appended again. Damaged
-    /// blocks are in `status` from then on, and what is good again is not.
+    /// blocks are in `status` from then on, and what is good again is not. What the index of identities lacks is added.
     ///
-    /// - Throws: `ReadError` other than damage.
-    public func scrub(from place: ScrubPlace) async throws(ReadError) -> ScrubStep {
+    /// - Throws: `RepairError`; the step can be made again.
+    public func scrub(from place: ScrubPlace) async throws(RepairError) -> ScrubStep {
         switch place.part {
         case .blocks(let first): return try await scrubBlocks(from: first)
         case .orphans(let id):
-            let found = try await scrubReader.scrubOrphans(after: id)
+            let found = try await scrubbing { reader throws(ReadError) in try await reader.scrubOrphans(after: id) }
             let next = found.lastID.map { ScrubPlace(part: .orphans(after: $0)) }
             return ScrubStep(next: next ?? .start, sizeBytes: found.sizeBytes, damagedOrphans: found.damaged)
         }
@@ -30,19 +30,38 @@ extension BlockList {
         return nil
     }
 
-    private func scrubBlocks(from first: Int) async throws(ReadError) -> ScrubStep {
+    private func scrubBlocks(from first: Int) async throws(RepairError) -> ScrubStep {
         let orphans = ScrubPlace(part: .orphans(after: 0))
         let replacements = state.replacements
         let end = state.head.height + 1
         guard first < end else { return ScrubStep(next: orphans, sizeBytes: 0) }
-        let report = try await scrubReader.scrubBlocks(from: first, below: end)
+        let (report, unlisted) = try await scrubbing { reader throws(ReadError) in
+            try await reader.scrubBlocks(from: first, below: end)
+        }
         let damaged = report.faults.map(\.height)
         guard state.scrubbed(report.first..<report.end, damaged: damaged, replacements: replacements) else {
             return ScrubStep(next: ScrubPlace(part: .blocks(from: first)), sizeBytes: report.sizeBytes)
         }
+        if !unlisted.isEmpty {
+            do throws(WriteError) {
+                try await writer.list(unlisted)
+            } catch {
+                throw RepairError(error)
+            }
+        }
         return ScrubStep(
             next: report.end < end ? ScrubPlace(part: .blocks(from: report.end)) : orphans,
-            sizeBytes: report.sizeBytes, damagedHeights: damaged)
+            sizeBytes: report.sizeBytes, damagedHeights: damaged, listedAgain: unlisted.map(\.height))
+    }
+
+    private func scrubbing<Answer: Sendable>(
+        _ body: (StoreReader) async throws(ReadError) -> Answer
+    ) async throws(RepairError) -> Answer {
+        do throws(ReadError) {
+            return try await body(scrubReader)
+        } catch {
+            throw RepairError(error)
+        }
     }
 
     // MARK: Repair

@@ -48,6 +48,8 @@ public struct ScrubStep: Sendable {
     public let sizeBytes: Int
     /// The heights that are damaged, ascending.
     public var damagedHeights: [Int] = []
+    /// Good blocks that the index of identities lacked, which has them again.
+    public var listedAgain: [Int] = []
     /// Orphans that are still to be appended again and whose hash is not that of their parts.
     public var damagedOrphans: [Hash] = []
 }

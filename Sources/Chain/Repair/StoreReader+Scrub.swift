@@ -7,11 +7,22 @@ extension StoreReader {
     private static let scrubOrphansMax = 100
 
     /// Checks the next blocks from `first` on.
-    func scrubBlocks(from first: Int, below end: Int) throws(ReadError) -> PieceReport {
+    ///
+    /// - Returns: what the check found, and the identities that stand in these blocks and not in the table of origins.
+    func scrubBlocks(
+        from first: Int, below end: Int
+    ) throws(ReadError) -> (report: PieceReport, unlistedOrigins: [IdentityAt]) {
         try reading(first) { connection throws(SQLiteError) in
-            try PieceCheck.run(
+            let report = try PieceCheck.run(
                 from: first, below: min(end, first + StoreReader.scrubBlocksMax), keepsPrefixes: false,
                 lanes: lanes, sizeBytesMax: StoreReader.scrubSizeBytesMax, on: connection)
+            let damaged = Set(report.faults.map(\.height))
+            var unlisted: [IdentityAt] = []
+            for origin in report.origins where !damaged.contains(origin.height) {
+                let height = try Lineage.list.heightOfSuccessor(of: origin.identity, on: connection)
+                if height != origin.height { unlisted.append(origin) }
+            }
+            return (report, unlisted)
         }
     }
 

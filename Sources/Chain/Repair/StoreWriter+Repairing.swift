@@ -105,6 +105,26 @@ extension StoreWriter {
         }
     }
 
+    /// Adds identities of good blocks of the list to the table, unless other blocks stand there by now.
+    func list(_ origins: [IdentityAt]) throws(WriteError) {
+        try write { connection throws(SQLiteError) -> Ending<Void> in
+            for origin in origins {
+                let block: Block
+                do throws(SQLiteError) {
+                    block = try CheckedRead.block(at: origin.height, on: connection)
+                } catch {
+                    guard error.isDamage else { throw error }
+                    continue
+                }
+                guard block.origin?.hash == origin.identity else { continue }
+                try OriginStatements.insert(
+                    origin.identity, at: origin.height,
+                    branch: SegmentStatements.branch(at: origin.height, on: connection), on: connection)
+            }
+            return .commit(())
+        }
+    }
+
     // MARK: What is offered
 
     private func chain(

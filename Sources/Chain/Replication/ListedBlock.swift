@@ -8,20 +8,22 @@ struct ListedBlock {
     /// Whether this node acknowledged it, or what it was appended again for, to a client.
     let isAcknowledged: Bool
 
-    /// The blocks of the list at these heights; those that cannot be read are missing.
+    /// The blocks of the list at these heights, above the genesis; those that cannot be read are missing.
     static func read(_ heights: Range<Int>, on connection: Connection) throws(SQLiteError) -> [ListedBlock] {
-        let previousHash = try Lineage.list.storedHash(at: heights.lowerBound - 1, on: connection) ?? .zero
-        // A block whose predecessor's stored hash went bad is still a good one.
-        var checker = BlockChecker(height: heights.lowerBound, previous: .init(hash: previousHash))
+        // From one block before: one whose predecessor's stored hash went bad is still a good one.
+        let first = heights.lowerBound - 1
+        let previousHash = try Lineage.list.storedHash(at: first - 1, on: connection)
+        var checker = BlockChecker(height: first, previous: previousHash.map { .init(hash: $0) })
         var found: [ListedBlock] = []
-        try RunStatements.forEachRun(from: heights.lowerBound, below: heights.upperBound, on: connection) {
+        try RunStatements.forEachRun(from: first, below: heights.upperBound, on: connection) {
             row throws(SQLiteError) in
             checker.skip(to: row.height)
             guard let view = row.view else { return true }
             let acknowledged = try row.acknowledged()
             try view.forEachBlock { index, block throws(SQLiteError) in
-                guard heights.contains(row.height + index) else { return }
+                guard first..<heights.upperBound ~= row.height + index else { return }
                 let (fault, before) = checker.check(block)
+                guard row.height + index > first else { return }
                 // An orphan that comes back, as it was or with an origin, is still one that was acknowledged.
                 var isAcknowledged = acknowledged.contains(index)
                 if !isAcknowledged {

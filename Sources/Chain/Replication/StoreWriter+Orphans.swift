@@ -55,6 +55,7 @@ extension StoreWriter {
             height: range.heights.lowerBound, previous: .init(hash: range.previousHash))
         var orphans: [(height: Int, previousHash: Hash, isAcknowledged: Bool, content: [UInt8])] = []
         var runs = 0
+        var isGood = true
         var end = range.heights.upperBound
         try RunStatements.forEachRun(range.heights, branch: range.branch, on: connection) { row throws(SQLiteError) in
             checker.skip(to: row.height)
@@ -62,15 +63,16 @@ extension StoreWriter {
             row.view?.forEachBlock { index, block in
                 var builder = RunBuilder(height: row.height + index)
                 builder.append(block, acknowledged: false)
+                let (fault, previousHash) = checker.check(block)
+                isGood = fault == nil
                 orphans.append(
-                    (
-                        row.height + index, checker.check(block).previousHash, acknowledged.contains(index),
-                        builder.finish()[0].content
-                    ))
+                    (row.height + index, previousHash, acknowledged.contains(index), builder.finish()[0].content))
             }
             runs += 1
-            if runs == StoreWriter.tidyRunsMax { end = row.endHeight }
-            return runs < StoreWriter.tidyRunsMax
+            // Of a damaged block the next one tells whether it is its hash that is wrong, so they are looked at together.
+            guard isGood ? runs >= StoreWriter.tidyRunsMax : runs >= 2 * StoreWriter.tidyRunsMax else { return true }
+            end = row.endHeight
+            return false
         }
         for orphan in orphans {
             try keep(

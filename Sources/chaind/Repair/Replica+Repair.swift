@@ -9,11 +9,15 @@ extension Replica {
     // MARK: Scrub
 
     func scrub() async {
-        do throws(ReadError) {
+        do throws(RepairError) {
             let step = try await list.scrub(from: atRest.place)
             let found = atRest.scrubbed(step, nowSeconds: nowSeconds())
             if !found.heights.isEmpty {
                 logger.error("blocks are damaged", metadata: ["heights": "\(found.heights.prefix(100))"])
+            }
+            if !step.listedAgain.isEmpty {
+                logger.notice(
+                    "the index of identities lacked blocks", metadata: ["heights": "\(step.listedAgain.prefix(100))"])
             }
             if !found.orphans.isEmpty {
                 logger.error("orphans are damaged", metadata: ["hashes": "\(found.orphans.prefix(100))"])

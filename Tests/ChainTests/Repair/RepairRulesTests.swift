@@ -176,6 +176,30 @@ struct RepairRulesTests {
         }
     }
 
+    /// Where a block that was appended again stands is known by an index: the scrub makes it anew, and a wrong entry is not
+    /// believed.
+    @Test(arguments: [
+        "DELETE FROM origins", "UPDATE origins SET identity = randomblob(32)",
+        "UPDATE origins SET position = position + 1",
+    ])
+    func theIndexOfIdentitiesIsMadeAnew(damage: String) async throws {
+        try await withLists(2) { lists in
+            try await lists[0].append(3)
+            try await lists[1].append(5, name: "better")
+            _ = try await lists[0].pull(from: lists[1])
+            try await lists[0].tidyAll()
+            let orphans = try await lists[0].list.orphans(before: nil, limit: 10)
+            #expect(orphans.map(\.state.height).sorted() == [6, 7, 8])
+            try await lists[0].close()
+            try RawDatabase(path: lists[0].path).execute(damage)
+            try await lists[0].open()
+            #expect(try await lists[0].list.orphans(before: nil, limit: 10) != orphans)
+            #expect(try await lists[0].scrubSteps().flatMap(\.listedAgain).sorted() == [6, 7, 8])
+            #expect(try await lists[0].list.orphans(before: nil, limit: 10) == orphans)
+            #expect(try await lists[0].scrubSteps().flatMap(\.listedAgain) == [])
+        }
+    }
+
     @Test func blocksInBranchesHealToo() async throws {
         try await withLists(3) { lists in
             try await lists[0].append(120)
@@ -225,5 +249,12 @@ struct RepairRulesTests {
             #expect(steps.allSatisfy { $0.sizeBytes < 2 << 20 })
             #expect(steps.reduce(0) { $0 + $1.sizeBytes } >= 6_000_000)
         }
+    }
+}
+
+extension Orphan.State {
+    /// Where it stands now; 0 if it does not.
+    fileprivate var height: Int {
+        if case .moved(let height, _) = self { height } else { 0 }
     }
 }

@@ -264,6 +264,54 @@ struct ForkTests {
         }
     }
 
+    /// Where a text ends is told by a column of its own: a number that is wrong costs its block, and the one that begins there.
+    @Test func aDamagedEndOfATextCostsNoOtherBlock() async throws {
+        try await withLists(2) { lists in
+            try await lists[0].appendTexts(20, "a")
+            var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
+            let common = try #require(try await lists[0].runs(from: 1)[0].part(1..<11))
+            _ = try await reception.take([common], latestTimestamp: .max)
+            try await lists[1].appendTexts(15, "b")
+            try await lists[0].close()
+            let database = RawDatabase(path: lists[0].path)
+            var run = try #require(try database.runs().last { $0.position <= 5 })
+            run.content[Int(40 * run.blocks + 4 * (5 - run.position))] ^= 128
+            try database.update(run)
+            try await lists[0].open()
+            // The run is split where the lists part, and merged with small ones later.
+            let result = try #require(try await lists[0].pull(from: lists[1]))
+            #expect((result.replacedBlocks, result.reappendedBlocks) == (10, 10))
+            for _ in 0..<30 { try await lists[0].appendTexts(10, "c") }
+            for height in [5, 6] {
+                await #expect(throws: ReadError.damaged(height: height)) { try await lists[0].list.block(at: height) }
+            }
+            let readable = (1...4).map { "a \($0 - 1)" } + (7...10).map { "a \($0 - 1)" }
+            for (height, text) in zip(Array(1...4) + Array(7...10), readable) {
+                #expect(try await lists[0].list.block(at: height)?.data == text)
+            }
+            let rest = try await lists[0].runs(from: 11).flatMap { $0.blocks(after: .zero).map(\.data) }
+            #expect(Array(rest.prefix(25)) == (0..<15).map { "b \($0)" } + (10..<20).map { "a \($0)" })
+            #expect(rest.count == 325)
+        }
+    }
+
+    /// The same within what is merged when small runs fill a large one.
+    @Test func smallRunsWithADamagedEndOfATextAreMergedAsTheyAre() async throws {
+        try await withLists(1) { lists in
+            try await lists[0].appendTexts(9, "a")
+            try await lists[0].close()
+            let database = RawDatabase(path: lists[0].path)
+            var run = try #require(try database.runs().last { $0.position <= 5 })
+            run.content[Int(40 * run.blocks + 4 * (5 - run.position))] ^= 128
+            try database.update(run)
+            try await lists[0].open()
+            for _ in 0..<30 { try await lists[0].appendTexts(10, "b") }
+            #expect(try await lists[0].list.validate().fault?.height == 5)
+            #expect(try await lists[0].list.block(at: 9)?.data == "a 8")
+            #expect(try await lists[0].list.block(at: 10)?.data == "b 0")
+        }
+    }
+
     @Test func aTailFromAClockThatWasAheadIsAppendedAgain() async throws {
         try await withLists(1) { lists in
             try await lists[0].appendTexts(3, "now")

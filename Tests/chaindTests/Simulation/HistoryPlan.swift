@@ -52,6 +52,8 @@ struct HistoryPlan {
     /// Whether the last thing that happens are two lists of one length.
     let endsEvenly: Bool
     var settings = ReplicaSettings()
+    /// Whether disks are lost, or set back.
+    var losesDisks: Bool { weights.contains { [.loseDisk, .setBack].contains($0.happening) } }
     private let weights: [(happening: Happening, weight: Double)]
 
     /// Makes up a plan.

@@ -14,6 +14,7 @@ extension Simulation {
             switch number(0...9) {
             case 0: try flipBit(inOrphansOf: node, database)
             case 1: try flipBit(inKeysOf: node, database)
+            case 2: try flipBit(inOriginsOf: node, database)
             default: try flipBit(inRunsOf: node, database)
             }
         } catch {
@@ -22,8 +23,9 @@ extension Simulation {
     }
 
     /// Of blocks that every node has, so that they can be repaired; one copy is left whole, also if a node is lost. Or of some
-    /// that nobody else has, so that one is lost, but not of the head, which an operator would have to accept. Not twice on one
-    /// node next to each other: of a block whose parts and hash are both wrong, nobody can tell whether the next one is right.
+    /// that nobody else has, so that one is lost. Not of a head that others may lose, as an operator would have to accept it. Not
+    /// twice on one node next to each other: of a block whose parts and hash are both wrong, nobody can tell whether the next
+    /// one is right.
     private func flipBit(inRunsOf node: SimulatedNode, _ database: RawDatabase) throws {
         let others = nodes.filter { $0 !== node && !$0.isLost && $0.files.exists }
         let wholeCopies = nodes.contains(where: \.isLost) ? 1 : 2
@@ -32,12 +34,13 @@ extension Simulation {
             guard node.memory.spoiltHeights.isDisjoint(with: heights.lowerBound - 1...heights.upperBound) else {
                 return false
             }
+            let hasHead = heights.upperBound == node.memory.entries.count
             let isEverywhere =
-                others.allSatisfy { $0.memory.has(run.hashes, from: heights.lowerBound) }
+                !(hasHead && plan.losesDisks)
+                && others.allSatisfy { $0.memory.has(run.hashes, from: heights.lowerBound) }
                 && others.count { $0.memory.spoiltHeights.isDisjoint(with: heights) } >= wholeCopies
             let isOnlyHere =
-                heights.upperBound < node.memory.entries.count
-                && nodes.allSatisfy { $0 === node || !$0.memory.hasAny(of: run.hashes) }
+                !hasHead && nodes.allSatisfy { $0 === node || !$0.memory.hasAny(of: run.hashes) }
             return isEverywhere || isOnlyHere
         }
         guard let run = pick(runs) else { return }
@@ -53,6 +56,12 @@ extension Simulation {
         guard let content = try flipBlob("content", of: "orphans", database) else { return }
         node.memory.spoil([Hash(bytes: content[8..<8 + Hash.sizeBytes])], at: 0..<0)
         trace("node \(node.number): a bit flipped in an orphan")
+    }
+
+    /// Of the index, which can be made anew.
+    private func flipBit(inOriginsOf node: SimulatedNode, _ database: RawDatabase) throws {
+        guard try flipBlob("identity", of: "origins", database) != nil else { return }
+        trace("node \(node.number): a bit flipped in the index of identities")
     }
 
     private func flipBit(inKeysOf node: SimulatedNode, _ database: RawDatabase) throws {
@@ -127,7 +136,7 @@ struct ScrubFindings {
     var orphans: [Hash] = []
 
     /// Goes once through everything that a list has at rest.
-    init(of list: BlockList) async throws(ReadError) {
+    init(of list: BlockList) async throws {
         var place = ScrubPlace.start
         repeat {
             let step = try await list.scrub(from: place)

@@ -87,7 +87,7 @@ extension Simulation {
     private func hasPendingOrphans() async -> Bool {
         for node in nodes {
             guard let list = node.process?.list else { continue }
-            do throws(ReadError) {
+            do {
                 let pending = try await list.orphans(before: nil, limit: 1_000).filter { $0.state == .pending }
                 if pending.isEmpty { continue }
                 // One that went bad on disk is only told of, and so is what was replaced before by the same.

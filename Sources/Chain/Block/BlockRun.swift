@@ -46,12 +46,12 @@ public struct BlockRun: Hashable, Sendable {
     ) -> ValidationFault? {
         content.withUnsafeBytes { bytes in
             guard let view = RunView(bytes, count: count) else { return nil }
-            let confirmed = view.confirmed(0..<count, after: previousHash, by: lanes)
             var checker = BlockChecker(
                 height: firstHeight, previous: .init(hash: previousHash, timestamp: timestamp))
+            if checker.pass(0..<count, of: view, by: lanes) { return nil }
             var fault: ValidationFault?
-            view.forEachBlock { index, block in
-                if fault == nil { fault = checker.check(block, isConfirmed: confirmed[index]).fault }
+            view.forEachBlock { _, block in
+                if fault == nil { fault = checker.check(block).fault }
             }
             return fault
         }

@@ -2,16 +2,39 @@
 
 /// The blocks of a run whose parts give the hash that is stored for them.
 struct ConfirmedBlocks {
-    private var bits = SIMD4<UInt64>()
+    /// How many there are.
+    private(set) var count = 0
+    // A bit a block, in variables of their own: a vector whose elements are changed one by one goes through memory.
+    private var bits: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
     /// None.
     init() {}
 
     /// Whether the block at a place in the run is one of them.
     @inline(__always)
-    subscript(_ index: Int) -> Bool { bits[index >> 6] >> UInt64(index & 63) & 1 != 0 }
+    subscript(_ index: Int) -> Bool {
+        let word =
+            switch index >> 6 {
+            case 0: bits.0
+            case 1: bits.1
+            case 2: bits.2
+            default: bits.3
+            }
+        return word >> UInt64(index & 63) & 1 != 0
+    }
 
-    fileprivate mutating func insert(_ index: Int) { bits[index >> 6] |= 1 << UInt64(index & 63) }
+    /// - Parameter index: of a block that is not among them yet.
+    @inline(__always)
+    fileprivate mutating func insert(_ index: Int) {
+        let bit = UInt64(1) << UInt64(index & 63)
+        switch index >> 6 {
+        case 0: bits.0 |= bit
+        case 1: bits.1 |= bit
+        case 2: bits.2 |= bit
+        default: bits.3 |= bit
+        }
+        count += 1
+    }
 }
 
 extension RunView {
@@ -22,16 +45,24 @@ extension RunView {
     ///   - previousHash: the hash before the first of them.
     /// - Returns: those that hash to what is stored. Not all that do: what cannot be hashed in lanes is left out.
     func confirmed(_ indices: Range<Int>, after previousHash: Hash, by lanes: HashLanes) -> ConfirmedBlocks {
-        guard indices.count >= lanes.messagesMin else { return ConfirmedBlocks() }
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: RunLimits.blocksMax) { order in
-            let count = sortBySize(indices, into: order)
-            var batch = LaneBatch(view: self, first: indices.lowerBound, previousHash: previousHash, lanes: lanes)
+        guard indices.count >= lanes.messagesMin || indices.count >= lanes.others.first?.messagesMin ?? .max else {
+            return ConfirmedBlocks()
+        }
+        return withUnsafeTemporaryAllocation(byteCount: LaneScratch.sizeBytes, alignment: 64) { bytes in
+            guard let base = bytes.baseAddress else { return ConfirmedBlocks() }
+            let scratch = LaneScratch(base)
+            let count = sortBySize(indices, into: scratch)
+            var batch = LaneBatch(view: self, first: indices.lowerBound, previousHash: previousHash, scratch: scratch)
             var start = 0
-            while count - start >= lanes.messagesMin {
-                let end = min(count, start + lanes.width)
-                batch.confirm(order[start..<end])
-                start = end
+            func confirm(by lanes: HashLanes) {
+                while count - start >= lanes.messagesMin {
+                    let end = min(count, start + lanes.width)
+                    batch.confirm(UnsafeBufferPointer(start: scratch.order + start, count: end - start), by: lanes)
+                    start = end
+                }
             }
+            confirm(by: lanes)
+            for lanes in lanes.others { confirm(by: lanes) }
             return batch.confirmed
         }
     }
@@ -40,25 +71,24 @@ extension RunView {
     /// that are filled together end together.
     ///
     /// - Returns: how many there are.
-    private func sortBySize(_ indices: Range<Int>, into order: UnsafeMutableBufferPointer<UInt8>) -> Int {
-        // Those that are larger than all classes are in one; they are few in a run.
+    private func sortBySize(_ indices: Range<Int>, into scratch: LaneScratch) -> Int {
+        // Those that are larger than all classes are in one, as they are few in a run; class 0 is for what is left out.
         var starts = [65 of Int](repeating: 0)
         for index in indices {
-            if let sizeClass = sizeClass(index) { starts[sizeClass + 1] += 1 }
+            let sizeClass = plainDataSizeBytes(index).map { min(63, LaneMessage.blocks(dataSizeBytes: $0)) } ?? 0
+            scratch.classes[index] = UInt8(truncatingIfNeeded: sizeClass)
+            starts[sizeClass + 1] += 1
         }
-        for sizeClass in 1...64 { starts[sizeClass] += starts[sizeClass - 1] }
+        starts[1] = 0
+        for sizeClass in 2...64 { starts[sizeClass] += starts[sizeClass - 1] }
         let count = starts[64]
         for index in indices {
-            guard let sizeClass = sizeClass(index) else { continue }
-            order[starts[sizeClass]] = UInt8(truncatingIfNeeded: index)
+            let sizeClass = Int(scratch.classes[index])
+            guard sizeClass > 0 else { continue }
+            scratch.order[starts[sizeClass]] = UInt8(truncatingIfNeeded: index)
             starts[sizeClass] += 1
         }
         return count
-    }
-
-    @inline(__always)
-    private func sizeClass(_ index: Int) -> Int? {
-        plainDataSizeBytes(index).map { min(63, LaneMessage.blocks(dataSizeBytes: $0)) }
     }
 }
 
@@ -78,104 +108,138 @@ private enum LaneMessage {
     static func blocks(dataSizeBytes: Int) -> Int { (headerSizeBytes + dataSizeBytes + 9 + 63) >> 6 }
 }
 
+/// What the lanes read and write, for one run after the other, in memory that is taken once a run.
+private struct LaneScratch {
+    /// As many lanes as the widest way has.
+    static let widthMax = 16
+    static let sizeBytes =
+        widthMax * (LaneMessage.bufferSizeBytes + Hash.sizeBytes) + 3 * LanePart.sizeBytes + 2 * RunLimits.blocksMax
+
+    /// A buffer a lane.
+    let buffers: UnsafeMutableRawPointer
+    /// SHA-256's words, one of all lanes after the other.
+    let states: UnsafeMutablePointer<UInt32>
+    let beginnings: LanePart
+    let middles: LanePart
+    let ends: LanePart
+    /// The places of a run's blocks, in the order in which they are hashed.
+    let order: UnsafeMutablePointer<UInt8>
+    /// The number of SHA-256 blocks of each.
+    let classes: UnsafeMutablePointer<UInt8>
+
+    init(_ base: UnsafeMutableRawPointer) {
+        buffers = base
+        let states = base + LaneScratch.widthMax * LaneMessage.bufferSizeBytes
+        self.states = states.bindMemory(to: UInt32.self, capacity: LaneScratch.widthMax * 8)
+        let parts = states + LaneScratch.widthMax * Hash.sizeBytes
+        beginnings = LanePart(parts)
+        middles = LanePart(parts + LanePart.sizeBytes)
+        ends = LanePart(parts + 2 * LanePart.sizeBytes)
+        order = (parts + 3 * LanePart.sizeBytes).bindMemory(to: UInt8.self, capacity: 2 * RunLimits.blocksMax)
+        classes = order + RunLimits.blocksMax
+    }
+}
+
+/// Where each lane reads a part of its message, and how many SHA-256 blocks.
+private struct LanePart {
+    static let sizeBytes = LaneScratch.widthMax * 12
+
+    let places: UnsafeMutablePointer<UnsafePointer<UInt8>?>
+    let blocks: UnsafeMutablePointer<UInt32>
+
+    init(_ base: UnsafeMutableRawPointer) {
+        places = base.bindMemory(to: UnsafePointer<UInt8>?.self, capacity: LaneScratch.widthMax)
+        blocks = (base + LaneScratch.widthMax * 8).bindMemory(to: UInt32.self, capacity: LaneScratch.widthMax)
+    }
+
+    /// Lanes without this part read what may be read.
+    @inline(__always)
+    func reset(_ idle: UnsafeMutableRawPointer) {
+        for lane in 0..<LaneScratch.widthMax { set(lane, idle, 0) }
+    }
+
+    @inline(__always)
+    func set(_ lane: Int, _ place: UnsafeRawPointer?, _ count: Int) {
+        places[lane] = place?.assumingMemoryBound(to: UInt8.self)
+        blocks[lane] = UInt32(truncatingIfNeeded: count)
+    }
+}
+
 /// Hashes as many blocks of a run as there are lanes.
 private struct LaneBatch {
-    /// For as many lanes as the widest way has.
-    private typealias Places = [16 of UnsafePointer<UInt8>?]
-    private typealias Counts = [16 of UInt32]
-
     let view: RunView
     /// The first place that is to be confirmed, and the hash before it.
     let first: Int
     let previousHash: Hash
-    let lanes: HashLanes
+    let scratch: LaneScratch
     var confirmed = ConfirmedBlocks()
 
-    init(view: RunView, first: Int, previousHash: Hash, lanes: HashLanes) {
+    init(view: RunView, first: Int, previousHash: Hash, scratch: LaneScratch) {
         self.view = view
         self.first = first
         self.previousHash = previousHash
-        self.lanes = lanes
+        self.scratch = scratch
     }
 
     /// Confirms the blocks at these places, no more than there are lanes.
-    mutating func confirm(_ indices: Slice<UnsafeMutableBufferPointer<UInt8>>) {
+    mutating func confirm(_ indices: UnsafeBufferPointer<UInt8>, by lanes: HashLanes) {
+        hash(indices, by: lanes)
+        let states = scratch.states
         let width = lanes.width
-        withUnsafeTemporaryAllocation(byteCount: width * LaneMessage.bufferSizeBytes, alignment: 64) { buffers in
-            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 8 * width) { states in
-                guard let base = buffers.baseAddress, let states = states.baseAddress else { return }
-                hash(indices, in: base, states)
-                for (lane, index) in indices.enumerated() {
-                    func word(_ number: Int) -> UInt32 { states[number * width + lane] }
-                    let hash = Hash(
-                        stateWords: (word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7)))
-                    if hash == view.hash(Int(index)) { confirmed.insert(Int(index)) }
-                }
-            }
+        for lane in 0..<indices.count {
+            func word(_ number: Int) -> UInt32 { states[number &* width &+ lane] }
+            let hash = Hash(stateWords: (word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7)))
+            let index = Int(indices[lane])
+            if hash == view.hash(index) { confirmed.insert(index) }
         }
     }
 
-    private func hash(
-        _ indices: Slice<UnsafeMutableBufferPointer<UInt8>>, in buffers: UnsafeMutableRawPointer,
-        _ states: UnsafeMutablePointer<UInt32>
-    ) {
-        // Lanes without a message, or without this part of one, read the first lane's buffer.
-        let idle = UnsafePointer(buffers.assumingMemoryBound(to: UInt8.self))
-        var beginnings = Places(repeating: idle)
-        var beginningBlocks = Counts(repeating: 0)
-        var middles = Places(repeating: idle)
-        var middleBlocks = Counts(repeating: 0)
-        var ends = Places(repeating: idle)
-        var endBlocks = Counts(repeating: 0)
+    private func hash(_ indices: UnsafeBufferPointer<UInt8>, by lanes: HashLanes) {
+        scratch.beginnings.reset(scratch.buffers)
         var isLarge = false
-        for (lane, place) in indices.enumerated() {
-            let index = Int(place)
-            let buffer = buffers + lane * LaneMessage.bufferSizeBytes
-            let bytes = UnsafePointer(buffer.assumingMemoryBound(to: UInt8.self))
+        for lane in 0..<indices.count {
+            let index = Int(indices[lane])
+            let buffer = scratch.buffers + lane &* LaneMessage.bufferSizeBytes
             let data = view.dataInPlace(index)
             let blocks = LaneMessage.blocks(dataSizeBytes: data.count)
-            beginnings[lane] = bytes
-            if blocks <= LaneMessage.smallBlocksMax {
-                pad(buffer, blocks: blocks, dataSizeBytes: data.count)
-                writeHeader(of: index, to: buffer)
-                copy(data, to: buffer + LaneMessage.headerSizeBytes)
-                buffer.storeBytes(of: 0x80, toByteOffset: LaneMessage.headerSizeBytes + data.count, as: UInt8.self)
-                beginningBlocks[lane] = UInt32(blocks)
+            if blocks > LaneMessage.smallBlocksMax {
+                if !isLarge {
+                    isLarge = true
+                    scratch.middles.reset(scratch.buffers)
+                    scratch.ends.reset(scratch.buffers)
+                }
+                layOut(index, data, in: buffer, lane: lane)
                 continue
             }
-            isLarge = true
+            pad(buffer, blocks: blocks, dataSizeBytes: data.count)
             writeHeader(of: index, to: buffer)
-            let besideHeader = LaneMessage.dataBesideHeaderSizeBytes
-            copy(UnsafeRawBufferPointer(rebasing: data[..<besideHeader]), to: buffer + LaneMessage.headerSizeBytes)
-            beginningBlocks[lane] = 1
-            let middleEnd = besideHeader + (data.count - besideHeader) & ~63
-            middles[lane] = data.baseAddress.map { ($0 + besideHeader).assumingMemoryBound(to: UInt8.self) }
-            middleBlocks[lane] = UInt32((middleEnd - besideHeader) >> 6)
-            let rest = UnsafeRawBufferPointer(rebasing: data[middleEnd...])
-            let restBlocks = rest.count + 9 <= 64 ? 1 : 2
-            pad(buffer + 64, blocks: restBlocks, dataSizeBytes: data.count)
-            copy(rest, to: buffer + 64)
-            buffer.storeBytes(of: 0x80, toByteOffset: 64 + rest.count, as: UInt8.self)
-            ends[lane] = bytes + 64
-            endBlocks[lane] = UInt32(restBlocks)
+            copy(data, to: buffer + LaneMessage.headerSizeBytes)
+            buffer.storeBytes(of: 0x80, toByteOffset: LaneMessage.headerSizeBytes &+ data.count, as: UInt8.self)
+            scratch.beginnings.set(lane, buffer, blocks)
         }
         for word in 0..<8 {
-            (states + word * lanes.width).initialize(repeating: LaneBatch.initialState[word], count: lanes.width)
+            (scratch.states + word &* lanes.width).update(repeating: LaneBatch.initialState[word], count: lanes.width)
         }
-        compress(states, beginnings, beginningBlocks)
+        lanes.compress(scratch.states, scratch.beginnings.places, scratch.beginnings.blocks)
         guard isLarge else { return }
-        compress(states, middles, middleBlocks)
-        compress(states, ends, endBlocks)
+        lanes.compress(scratch.states, scratch.middles.places, scratch.middles.blocks)
+        lanes.compress(scratch.states, scratch.ends.places, scratch.ends.blocks)
     }
 
-    @inline(__always)
-    private func compress(_ states: UnsafeMutablePointer<UInt32>, _ places: Places, _ blocks: Counts) {
-        places.span.withUnsafeBufferPointer { places in
-            blocks.span.withUnsafeBufferPointer { blocks in
-                guard let places = places.baseAddress, let blocks = blocks.baseAddress else { return }
-                lanes.compress(states, places, blocks)
-            }
-        }
+    /// Puts the beginning and the end of a large message into the buffer; what is between is read where it lies.
+    private func layOut(_ index: Int, _ data: UnsafeRawBufferPointer, in buffer: UnsafeMutableRawPointer, lane: Int) {
+        writeHeader(of: index, to: buffer)
+        let besideHeader = LaneMessage.dataBesideHeaderSizeBytes
+        copy(UnsafeRawBufferPointer(rebasing: data[..<besideHeader]), to: buffer + LaneMessage.headerSizeBytes)
+        scratch.beginnings.set(lane, buffer, 1)
+        let middleEnd = besideHeader + (data.count - besideHeader) & ~63
+        scratch.middles.set(lane, data.baseAddress.map { $0 + besideHeader }, (middleEnd - besideHeader) >> 6)
+        let rest = UnsafeRawBufferPointer(rebasing: data[middleEnd...])
+        let restBlocks = rest.count + 9 <= 64 ? 1 : 2
+        pad(buffer + 64, blocks: restBlocks, dataSizeBytes: data.count)
+        copy(rest, to: buffer + 64)
+        buffer.storeBytes(of: 0x80, toByteOffset: 64 + rest.count, as: UInt8.self)
+        scratch.ends.set(lane, buffer + 64, restBlocks)
     }
 
     @inline(__always)
@@ -183,7 +247,7 @@ private struct LaneBatch {
         if index == first {
             previousHash.store(to: buffer)
         } else {
-            view.hash(index - 1).store(to: buffer)
+            buffer.copyMemory(from: view.hashInPlace(index - 1), byteCount: Hash.sizeBytes)
         }
         buffer.storeBytes(of: view.timestamp(index).bigEndian, toByteOffset: Hash.sizeBytes, as: Int64.self)
     }

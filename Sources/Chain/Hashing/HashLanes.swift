@@ -16,19 +16,25 @@ public struct HashLanes: Sendable {
     let width: Int
     /// As many messages are worth the work of all lanes.
     let messagesMin: Int
+    /// A way for fewer messages; none or one.
+    let others: [HashLanes]
     /// SHA-256's compression: `clanes_compress`.
     let compress: Compress
 
-    init(name: String, width: Int, messagesMin: Int, compress: @escaping Compress) {
+    init(
+        name: String, width: Int, messagesMin: Int, others: [HashLanes] = [], compress: @escaping Compress
+    ) {
         self.name = name
         self.width = width
         self.messagesMin = messagesMin
+        self.others = others
         self.compress = compress
     }
 
-    private init?(_ way: clanes_way, name: String, messagesMin: Int) {
+    private init?(_ way: clanes_way, name: String, messagesMin: Int, others: [HashLanes] = []) {
         guard clanes_has(way) != 0 else { return nil }
-        self.init(name: name, width: clanes_width(way), messagesMin: messagesMin) { states, messages, blocks in
+        self.init(name: name, width: clanes_width(way), messagesMin: messagesMin, others: others) {
+            states, messages, blocks in
             clanes_compress(way, states, messages, blocks)
         }
     }
@@ -37,12 +43,13 @@ public struct HashLanes: Sendable {
     public static let none = HashLanes(name: "openssl", width: 1, messagesMin: .max) { _, _, _ in }
 
     /// What this processor has, the fastest first; the last one is `none`.
-    public static let all: [HashLanes] =
-        [
-            HashLanes(CLANES_AVX512, name: "avx512", messagesMin: 7),
-            HashLanes(CLANES_SHA_NI, name: "sha-ni", messagesMin: 2),
-            HashLanes(CLANES_AVX2, name: "avx2", messagesMin: 5),
-        ].compactMap { $0 } + [none]
+    public static let all: [HashLanes] = {
+        let shaNI = HashLanes(CLANES_SHA_NI, name: "sha-ni", messagesMin: 2)
+        // Sixteen lanes take as long as eight messages do with SHA-NI.
+        let avx512 = HashLanes(
+            CLANES_AVX512, name: "avx512", messagesMin: shaNI == nil ? 7 : 9, others: shaNI.map { [$0] } ?? [])
+        return [avx512, shaNI, HashLanes(CLANES_AVX2, name: "avx2", messagesMin: 5)].compactMap { $0 } + [none]
+    }()
 
     /// The fastest.
     public static var best: HashLanes { all[0] }

@@ -10,8 +10,9 @@ enum SHA256 {
     /// What a preimage holds before the data: previous hash, timestamp, and the origin's hash and height if there is one.
     private static let headerSizeBytesMax = 32 + 8 + 32 + 8
 
-    /// Data up to here is hashed from a buffer on the stack, padded there, with one call for all its SHA-256 blocks.
-    private static let paddedDataSizeBytesMax = 1024
+    /// Data up to here is hashed from a buffer on the stack, padded there, with one call for all its SHA-256 blocks. Swift
+    /// takes a buffer of more than 1,024 bytes from the heap.
+    private static let paddedDataSizeBytesMax = 1024 - headerSizeBytesMax - 72
 
     /// The hash of a block from its parts.
     @inline(__always)

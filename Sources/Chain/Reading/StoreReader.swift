@@ -126,11 +126,11 @@ actor StoreReader {
                 height: first + 1, previous: .init(hash: block.hash, timestamp: block.timestamp))
         }
         let endIndex = min(view.count, end - row.height)
-        let confirmed = view.confirmed(firstIndex + 1..<max(firstIndex + 1, endIndex), after: block.hash, by: lanes)
         if block.origin != nil { originsBefore += 1 }
         var index = firstIndex + 1
+        if index < endIndex, checker.pass(index..<endIndex, of: view, by: lanes) { index = endIndex }
         while index < endIndex, let block = view.block(index, originsBefore: originsBefore),
-            checker.check(block, isConfirmed: confirmed[index]).fault == nil
+            checker.check(block).fault == nil
         {
             if block.origin != nil { originsBefore += 1 }
             index += 1

@@ -59,9 +59,11 @@ struct RunView {
 
     /// The hash that is stored for a block.
     @inline(__always)
-    func hash(_ index: Int) -> Hash {
-        Hash(loading: base + hashesStart + index * Hash.sizeBytes)
-    }
+    func hash(_ index: Int) -> Hash { Hash(loading: hashInPlace(index)) }
+
+    /// The bytes of that hash.
+    @inline(__always)
+    func hashInPlace(_ index: Int) -> UnsafeRawPointer { base + hashesStart + index * Hash.sizeBytes }
 
     /// The timestamp of a block, without the flag for its origin.
     @inline(__always)
@@ -129,6 +131,14 @@ struct RunView {
     func dataInPlace(_ index: Int) -> UnsafeRawBufferPointer {
         let start = index == 0 ? 0 : dataEnd(index - 1)
         return UnsafeRawBufferPointer(start: base + dataStart + start, count: dataEnd(index) - start)
+    }
+
+    /// The bytes of the texts of blocks for all of which `plainDataSizeBytes` is not `nil`.
+    @inline(__always)
+    func dataInPlace(_ indices: Range<Int>) -> UnsafeRawBufferPointer {
+        let start = indices.lowerBound == 0 ? 0 : dataEnd(indices.lowerBound - 1)
+        let end = indices.isEmpty ? start : dataEnd(indices.upperBound - 1)
+        return UnsafeRawBufferPointer(start: base + dataStart + start, count: end - start)
     }
 
     /// The parts of a block, found without knowing the blocks before it.

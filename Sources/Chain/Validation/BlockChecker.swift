@@ -20,14 +20,13 @@ struct BlockChecker {
 
     /// Checks the next block, and goes on to the one after it.
     ///
-    /// - Parameter isConfirmed: whether the block is known to hash to what is stored, after the stored hash before it.
     /// - Returns: what is wrong with it, and the previous hash that it was found good with.
     @inline(__always)
     mutating func check(
-        _ block: StoredBlock, isConfirmed: Bool = false
+        _ block: StoredBlock
     ) -> (fault: ValidationFault?, previousHash: Hash) {
         let previousHash = previous?.hash ?? .zero
-        let computed = isConfirmed ? block.hash : block.computedHash(after: previousHash)
+        let computed = block.computedHash(after: previousHash)
         guard computed == block.hash, height > 0, previous != nil, block.origin == nil, isUTF8(block.data),
             previous?.timestamp.map({ $0 <= block.timestamp }) ?? true
         else {
@@ -36,6 +35,45 @@ struct BlockChecker {
         previous = Previous(hash: block.hash, computedHash: nil, timestamp: block.timestamp)
         height += 1
         return (nil, previousHash)
+    }
+
+    /// Checks the next blocks all at once, which are in one run: most lists have nothing else than plain good blocks.
+    ///
+    /// - Parameters:
+    ///   - indices: their places in the run.
+    ///   - lanes: how they are hashed.
+    /// - Returns: true if all of them are plain and good, and then it goes on after them; else each has to be checked.
+    mutating func pass(_ indices: Range<Int>, of view: RunView, by lanes: HashLanes) -> Bool {
+        guard height > 0, let previous, !indices.isEmpty else { return false }
+        var timestamp = previous.timestamp ?? 0
+        for index in indices {
+            guard view.plainDataSizeBytes(index) != nil, timestamp <= view.timestamp(index) else { return false }
+            timestamp = view.timestamp(index)
+        }
+        let confirmed = view.confirmed(indices, after: previous.hash, by: lanes)
+        for index in indices where confirmed.count < indices.count && !confirmed[index] {
+            let previousHash = index == indices.lowerBound ? previous.hash : view.hash(index - 1)
+            guard let block = view.block(index, originsBefore: 0),
+                block.computedHash(after: previousHash) == block.hash
+            else { return false }
+        }
+        // At last, when the texts are in the processor's cache.
+        guard areTextsUTF8(indices, of: view) else { return false }
+        self.previous = Previous(
+            hash: view.hash(indices.upperBound - 1), computedHash: nil, timestamp: timestamp)
+        height += indices.count
+        return true
+    }
+
+    /// Whether each text is UTF-8: all of them together are, and each one begins with a character.
+    private func areTextsUTF8(_ indices: Range<Int>, of view: RunView) -> Bool {
+        let texts = view.dataInPlace(indices)
+        if isASCII(texts) { return true }
+        guard isUTF8(texts) else { return false }
+        return indices.allSatisfy { index in
+            let text = view.dataInPlace(index)
+            return text.isEmpty || text[0] & 0xC0 != 0x80
+        }
     }
 
     /// Notes that the next block cannot be read, and goes on to the one after it.
@@ -105,6 +143,14 @@ struct BlockChecker {
             return fault(.time, expected: "\(timestamp) or later", found: "\(block.timestamp)")
         }
         return nil
+    }
+
+    private func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress else { return true }
+        var bits: UInt64 = 0
+        for word in 0..<bytes.count / 8 { bits |= base.loadUnaligned(fromByteOffset: 8 &* word, as: UInt64.self) }
+        for offset in bytes.count & ~7..<bytes.count { bits |= UInt64(bytes[offset]) }
+        return bits & 0x8080_8080_8080_8080 == 0
     }
 
     @inline(__always)

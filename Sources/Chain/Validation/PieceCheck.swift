@@ -120,12 +120,16 @@ struct PieceCheck {
 
     private mutating func take(_ view: RunView, from height: Int) {
         let firstIndex = checker.height - height
-        guard firstIndex >= 0, firstIndex < view.count else { return }
+        guard firstIndex >= 0, firstIndex < min(view.count, end - height) else { return }
+        let indices = firstIndex..<min(view.count, end - height)
+        if view.isWhole, checker.pass(indices, of: view, by: lanes) {
+            if indices.contains(first - 1 - height) { previousHash = view.hash(first - 1 - height) }
+            guard keepsPrefixes else { return }
+            for index in indices where height + index >= first { prefixes.append(view.hash(index).prefix) }
+            return
+        }
         var originsBefore = view.origins(before: firstIndex)
-        let endIndex = min(view.count, end - height)
-        let confirmed = view.confirmed(
-            firstIndex..<max(firstIndex, endIndex), after: checker.previous?.hash ?? .zero, by: lanes)
-        for index in firstIndex..<max(firstIndex, endIndex) {
+        for index in indices {
             let place = height + index
             if place == first - 1 { previousHash = view.hash(index) }
             guard let block = view.block(index, originsBefore: originsBefore) else {
@@ -136,7 +140,7 @@ struct PieceCheck {
                 continue
             }
             if block.origin != nil { originsBefore += 1 }
-            let fault = checker.check(block, isConfirmed: confirmed[index]).fault
+            let fault = checker.check(block).fault
             guard place >= first else { continue }
             if let origin = block.origin { origins.append(IdentityAt(identity: origin.hash, height: place)) }
             if keepsPrefixes { prefixes.append(block.hash.prefix) }

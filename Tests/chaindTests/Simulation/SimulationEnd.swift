@@ -88,7 +88,7 @@ extension Simulation {
         for node in nodes {
             guard let list = node.process?.list else { continue }
             do {
-                let pending = try await list.orphans(before: nil, limit: 1_000).filter { $0.state == .pending }
+                let pending = try await list.allOrphans().filter { $0.state == .pending }
                 if pending.isEmpty { continue }
                 // One that went bad on disk is only told of, and so is what was replaced before by the same.
                 let damaged = try await ScrubFindings(of: list).orphans
@@ -214,6 +214,17 @@ extension Simulation {
             }
         } catch {
             violate("the key of append \(index) is refused: \(error)")
+        }
+    }
+}
+
+extension BlockList {
+    fileprivate func allOrphans() async throws(ReadError) -> [Orphan] {
+        var orphans: [Orphan] = []
+        while true {
+            let page = try await self.orphans(before: orphans.last?.id, limit: 1_000)
+            guard !page.isEmpty else { return orphans }
+            orphans += page
         }
     }
 }

@@ -18,6 +18,7 @@ public final class BlockList: Sendable {
     private let sequencer: Sequencer
     private let readers: [StoreReader]
     private let nextReader = Atomic(0)
+    private let lookups: Lookups
     /// Looks for hashes that are not in the table; one at a time, and not in the way of other reads.
     private let hashReader: StoreReader
     /// Checks what is at rest; not in the way of other reads.
@@ -62,6 +63,7 @@ public final class BlockList: Sendable {
         readers = (0..<max(1, options.readers)).map { _ in
             StoreReader(path: path, source: .live(state), lanes: options.lanes)
         }
+        lookups = Lookups(reader: readers[0], state: state)
         hashReader = StoreReader(path: path, source: .live(state), lanes: options.lanes)
         scrubReader = StoreReader(path: path, source: .live(state), lanes: options.lanes)
         lanes = options.lanes
@@ -94,10 +96,22 @@ public final class BlockList: Sendable {
     ///
     /// - Throws: `AppendError`.
     public func append(_ request: AppendRequest) async throws(AppendError) -> [Block] {
-        try await sequencer.append(request)
+        try await withCheckedContinuation { continuation in
+            append(request) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    /// The same for a caller that is no task. `answer` is called on any thread, and must not block it.
+    public func append(
+        _ request: AppendRequest, answer: @escaping @Sendable (Result<[Block], AppendError>) -> Void
+    ) {
+        sequencer.append(request, answer: answer)
     }
 
     // MARK: Reading
+
+    /// The height of the head.
+    public var height: Int { state.head.height }
 
     /// What is known of the list without reading it.
     public var status: ListStatus {
@@ -111,8 +125,17 @@ public final class BlockList: Sendable {
 
     /// The block at a height, checked; `nil` beyond the head.
     public func block(at height: Int) async throws(ReadError) -> Block? {
-        guard 0...state.head.height ~= height else { return nil }
-        return try await reading { reader throws(ReadError) in try await reader.block(at: height) }
+        try await withCheckedContinuation { continuation in
+            block(at: height) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
+    /// The same for a caller that is no task. `answer` is called on any thread, also before this returns, and must not block
+    /// it.
+    public func block(at height: Int, answer: @escaping @Sendable (Result<Block?, ReadError>) -> Void) {
+        guard 0...state.head.height ~= height else { return answer(.success(nil)) }
+        if let head = state.headBlock, head.height == height { return answer(.success(head)) }
+        lookups.read(height, answer: answer)
     }
 
     /// The block of a hash, checked; `nil` if the list has none.

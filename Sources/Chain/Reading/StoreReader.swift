@@ -66,10 +66,34 @@ actor StoreReader {
         try reading(0) { connection throws(SQLiteError) in try RunStatements.endHeight(on: connection) }
     }
 
-    /// The block at a height that the list has.
-    func block(at height: Int) throws(ReadError) -> Block {
-        try reading(height) { connection throws(SQLiteError) in
-            try CheckedRead.block(at: height, on: connection)
+    /// Reads the blocks at heights that the list has, and calls `body` with each one's place among these heights.
+    func forEachBlock(at heights: [Int], _ body: @Sendable (Int, Result<Block, ReadError>) -> Void) {
+        do throws(ReadError) {
+            try reading(heights[0]) { connection throws(SQLiteError) in
+                // One read transaction, so that the file is locked once.
+                if heights.count > 1 { try connection.execute("BEGIN") }
+                for (index, height) in heights.enumerated() {
+                    do throws(SQLiteError) {
+                        body(index, .success(try CheckedRead.block(at: height, on: connection)))
+                    } catch {
+                        body(index, .failure(ReadError(error, at: height)))
+                    }
+                }
+            }
+        } catch {
+            for index in heights.indices { body(index, .failure(error)) }
+        }
+        endTransaction()
+    }
+
+    private func endTransaction() {
+        guard let connection, connection.isInTransaction else { return }
+        do throws(SQLiteError) {
+            try connection.execute("COMMIT")
+        } catch {
+            // Nothing was written: the transaction goes with the connection, and the next read opens another one.
+            connection.close()
+            self.connection = nil
         }
     }
 
@@ -188,7 +212,14 @@ actor StoreReader {
         do throws(SQLiteError) {
             return try body(opened())
         } catch {
-            throw error.isDamage ? .damaged(height: height) : .database(error)
+            throw ReadError(error, at: height)
         }
+    }
+}
+
+extension ReadError {
+    /// Why a block cannot be read.
+    fileprivate init(_ error: SQLiteError, at height: Int) {
+        self = error.isDamage ? .damaged(height: height) : .database(error)
     }
 }

@@ -5,10 +5,13 @@ import Synchronization
 /// Collects appends in a pool and commits the pool in one go. What arrives during one commit is the next pool, so
 /// there is no timer. The pool belongs to the sequencer; the lock is held for the length of a push only.
 final class Sequencer: Sendable {
+    /// Takes what became of an append.
+    typealias Answer = @Sendable (Result<[Block], AppendError>) -> Void
+
     private struct Waiter {
         let request: AppendRequest
         let dataSizeBytes: Int
-        let continuation: CheckedContinuation<Result<[Block], AppendError>, Never>
+        let answer: Answer
     }
 
     private struct Pool {
@@ -35,16 +38,14 @@ final class Sequencer: Sendable {
         self.now = now
     }
 
-    /// Appends, and answers once the blocks are on disk. Cancelling the caller does not cancel the append.
-    func append(_ request: AppendRequest) async throws(AppendError) -> [Block] {
-        let dataSizeBytes = try checkedSizeBytes(request)
-        return try await withCheckedContinuation { continuation in
-            let waiter = Waiter(request: request, dataSizeBytes: dataSizeBytes, continuation: continuation)
-            switch push(waiter) {
-            case .failure(let error): continuation.resume(returning: .failure(error))
-            case .success(let startsCommitting): if startsCommitting { Task { await commitAll() } }
-            }
-        }.get()
+    /// Appends, and calls `answer` once the blocks are on disk, or at once if the request is refused.
+    func append(_ request: AppendRequest, answer: @escaping Answer) {
+        do throws(AppendError) {
+            let waiter = Waiter(request: request, dataSizeBytes: try checkedSizeBytes(request), answer: answer)
+            if try push(waiter).get() { Task { await commitAll() } }
+        } catch {
+            answer(.failure(error))
+        }
     }
 
     /// Takes no more appends, and waits until those taken are answered.
@@ -97,7 +98,7 @@ final class Sequencer: Sendable {
             let batch = takeBatch()
             if batch.isEmpty { return }
             let results = await writer.commit(batch.map(\.request), now: now())
-            for (waiter, result) in zip(batch, results) { waiter.continuation.resume(returning: result) }
+            for (waiter, result) in zip(batch, results) { waiter.answer(result) }
         }
     }
 

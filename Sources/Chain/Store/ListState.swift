@@ -27,6 +27,8 @@ final class ListState: Sendable {
 
     private struct Values {
         var head: Head
+        /// The last block, if this process appended it.
+        var headBlock: Block?
         var openedEndHeight = 1
         /// Blocks up to this height were checked since the list was opened: they are good, or known to be damaged.
         var checkedHeight: Int?
@@ -66,6 +68,9 @@ final class ListState: Sendable {
 
     var head: Head { values.withLock { $0.head } }
 
+    /// The last block without reading it; `nil` if this process did not append it, or blocks are damaged.
+    var headBlock: Block? { values.withLock { $0.damaged.isEmpty ? $0.headBlock : nil } }
+
     /// The height after the last block that was there when the list was opened.
     var openedEndHeight: Int { values.withLock { $0.openedEndHeight } }
 
@@ -81,11 +86,13 @@ final class ListState: Sendable {
     /// The damaged heights, ascending.
     var damagedHeights: [Int] { values.withLock { $0.damaged }.sorted() }
 
-    /// A new head, whose block was made by this process, or checked when it came: it counts as validated where everything before it was.
-    func advance(to head: Head) {
+    /// A new head, whose block was made by this process, or checked when it came: it counts as validated where everything
+    /// before it was.
+    func advance(to head: Head, block: Block? = nil) {
         values.withLock { values in
             if values.checkedHeight == values.head.height { values.checkedHeight = head.height }
             values.head = head
+            values.headBlock = block
         }
     }
 
@@ -114,6 +121,7 @@ final class ListState: Sendable {
             let checked = values.checkedHeight ?? -1
             if checked >= height - 1 { values.checkedHeight = head.height }
             values.head = head
+            values.headBlock = nil
             values.noteReplacement(from: height)
         }
     }
@@ -227,6 +235,7 @@ final class ListState: Sendable {
         values.withLock { values in
             values.damaged = []
             values.structureFault = nil
+            values.headBlock = nil
             values.noteReplacement(from: 0)
         }
     }

@@ -181,10 +181,12 @@ actor StoreWriter {
     }
 
     /// Says that a transaction put these blocks at the end of the list.
-    func appended(_ prefixes: [UInt64], head: Head) {
+    ///
+    /// - Parameter block: the last one, if it is at hand.
+    func appended(_ prefixes: [UInt64], head: Head, block: Block? = nil) {
         hashes.insert(prefixes, from: head.height + 1 - prefixes.count)
         knownHead = head
-        state.advance(to: head)
+        state.advance(to: head, block: block)
     }
 
     /// Says that a transaction replaced the blocks of the list from a height on.
@@ -269,7 +271,7 @@ actor StoreWriter {
         }
         guard let last = blocks.last else { return results }
         tail = newTail
-        appended(blocks.map(\.hash.prefix), head: Head(last))
+        appended(blocks.map(\.hash.prefix), head: Head(last), block: last)
         return results
     }
 

@@ -5,6 +5,29 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 
+extension ByteBuffer {
+    /// One block.
+    static func block(_ block: Block) -> ByteBuffer {
+        var content = ByteBuffer()
+        content.writeJSON(block)
+        return content
+    }
+
+    /// `{"blocks": [...]}`, and how many members have them where that was asked for.
+    static func blocks(_ blocks: [Block], members: Int?) -> ByteBuffer {
+        var content = ByteBuffer()
+        content.writeStaticString("{\"blocks\":[")
+        for (index, block) in blocks.enumerated() {
+            if index > 0 { content.writeStaticString(",") }
+            content.writeJSON(block)
+        }
+        content.writeStaticString("]")
+        if let members { content.writeString(",\"members\":\(members)") }
+        content.writeStaticString("}")
+        return content
+    }
+}
+
 extension Response {
     /// Answers larger than this hold a share of the memory until they are sent.
     private static let smallSizeBytesMax = 64 << 10
@@ -31,25 +54,15 @@ extension Response {
 
     /// One block.
     static func block(_ block: Block, memory: MemoryBudget) throws(HTTPFailure) -> Response {
-        var content = ByteBuffer()
-        content.writeJSON(block)
+        let content = ByteBuffer.block(block)
         let share = memory.share()
         guard share.grow(by: content.readableBytes) else { throw .outOfMemory }
         return .json(content, holding: share)
     }
 
-    /// `{"blocks": [...]}`, and how many members have them where that was asked for.
+    /// Blocks that were appended.
     static func blocks(_ blocks: [Block], members: Int?, holding memory: MemoryBudget.Share) -> Response {
-        var content = ByteBuffer()
-        content.writeStaticString("{\"blocks\":[")
-        for (index, block) in blocks.enumerated() {
-            if index > 0 { content.writeStaticString(",") }
-            content.writeJSON(block)
-        }
-        content.writeStaticString("]")
-        if let members { content.writeString(",\"members\":\(members)") }
-        content.writeStaticString("}")
-        return .json(content, holding: memory)
+        .json(.blocks(blocks, members: members), holding: memory)
     }
 
     /// What `GET /` answers.

@@ -2,6 +2,7 @@
 
 import Chain
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 
@@ -36,24 +37,48 @@ func makeHTTPServer(
             list: list, replica: replica, memory: memory, dataSizeBytesMax: limits.dataSizeBytesMax),
         sync: SyncRoutes(replica: replica, memory: memory),
         metrics: RequestMetrics(), nodeID: nodeID, logger: logger)
+    let shortRoutes = ShortRoutes(responder: responder, memory: memory)
+    let date = HTTPDate()
+    let channel = HTTP1Channel.Configuration(
+        additionalChannelHandlers: [
+            WriteDeadlineHandler(timeoutSeconds: limits.idleTimeoutSeconds),
+            OrderlyCloseHandler(),
+            BodyDeadlineHandler(
+                timeoutSeconds: limits.bodyTimeoutSeconds, streamTimeoutSeconds: Int(StreamLimits().totalSeconds)),
+        ],
+        idleTimeout: .seconds(Int64(limits.idleTimeoutSeconds)),
+        httpDecoderConfiguration: .init(
+            maxHeaderFieldSize: fieldsSizeBytesMax, maxHeaderListSize: fieldsSizeBytesMax, maxHeaderFieldCount: 100))
     return Application(
         responder: responder,
-        server: .http1(
-            configuration: .init(
-                additionalChannelHandlers: [
-                    WriteDeadlineHandler(timeoutSeconds: limits.idleTimeoutSeconds),
-                    OrderlyCloseHandler(),
-                    BodyDeadlineHandler(
-                        timeoutSeconds: limits.bodyTimeoutSeconds,
-                        streamTimeoutSeconds: Int(StreamLimits().totalSeconds)),
-                ],
-                idleTimeout: .seconds(Int64(limits.idleTimeoutSeconds)),
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: fieldsSizeBytesMax, maxHeaderListSize: fieldsSizeBytesMax,
-                    maxHeaderFieldCount: 100))),
+        server: HTTPServerBuilder { respond in
+            NodeChannel(http1: HTTP1Channel(responder: respond, configuration: channel)) {
+                ShortRoutesHandler(routes: shortRoutes, date: date)
+            }
+        },
         configuration: .init(
             address: .hostname(host, port: port),
             availableConnectionsDelegate: .maximum(limits.connectionsMax, logger: logger)),
         onServerRunning: { channel in await onListening(channel.localAddress) },
         logger: logger)
+}
+
+/// Hummingbird's connections, with a handler of ours last before Hummingbird takes the requests.
+private struct NodeChannel: ServerChildChannel {
+    let http1: HTTP1Channel
+    let makeHandler: @Sendable () -> ShortRoutesHandler
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
+        http1.setup(channel: channel, logger: logger).flatMapThrowing { value in
+            let pipeline = channel.pipeline.syncOperations
+            // It counts the requests under way: which connections are idle, and which a stop has to wait for.
+            let state = try pipeline.handler(type: HTTPConnectionStateHandler.self)
+            try pipeline.addHandler(makeHandler(), position: .after(state))
+            return value
+        }
+    }
+
+    func handle(value: HTTP1Channel.Value, logger: Logger) async {
+        await http1.handle(value: value, logger: logger)
+    }
 }

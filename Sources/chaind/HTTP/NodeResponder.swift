@@ -54,7 +54,7 @@ struct NodeResponder: HTTPResponder {
     }
 
     /// What an error is answered with. What whoever runs the node should know is logged.
-    private func failure(for error: any Error, route: Route?) -> HTTPFailure {
+    func failure(for error: any Error, route: Route?) -> HTTPFailure {
         switch error {
         case let failure as HTTPFailure: return failure
         case let error as AppendError:

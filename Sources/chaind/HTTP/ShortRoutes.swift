@@ -1,0 +1,118 @@
+// What clients ask for most: one small append, the head, a block by its height. These are answered from the event loop of the
+// connection, since most of what they cost elsewhere is the way from there to a task and back.
+
+import Chain
+import HTTPTypes
+import NIOCore
+
+/// A request that is answered on the short way; any other goes on to Hummingbird.
+enum ShortRequest: Sendable {
+    case append(contentType: String?)
+    case head
+    case block(height: Int)
+
+    /// A larger body takes the ordinary way.
+    static let bodySizeBytesMax = 4 << 10
+
+    /// `nil` unless it is a request of the plain kind that needs nothing but its route and a small body.
+    init?(_ request: HTTPRequest) {
+        let fields = request.headerFields
+        guard fields[.connection] == nil, fields[.expect] == nil, fields[.transferEncoding] == nil else { return nil }
+        let bodySizeBytes = fields[.contentLength].map { Int($0) ?? .max }
+        switch (request.method, request.path) {
+        case (.post, "/blocks/"), (.post, "/blocks"):
+            guard let bodySizeBytes, 1...ShortRequest.bodySizeBytesMax ~= bodySizeBytes,
+                !fields.contains(where: { $0.name.canonicalName == "idempotency-key" })
+            else { return nil }
+            self = .append(contentType: fields[.contentType])
+        case (.get, let path?) where bodySizeBytes == nil && path.hasPrefix("/blocks/"):
+            var name = path.utf8.dropFirst("/blocks/".utf8.count)
+            if name.last == UInt8(ascii: "/") { name.removeLast() }
+            if name.elementsEqual("head".utf8) {
+                self = .head
+            } else if 1...18 ~= name.count, name.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) {
+                self = .block(height: name.reduce(0) { 10 * $0 + Int($1 - UInt8(ascii: "0")) })
+            } else {
+                return nil
+            }
+        default: return nil
+        }
+    }
+
+    var route: Route {
+        switch self {
+        case .append: .blocks
+        case .head: .head
+        case .block(let height): .block(String(height))
+        }
+    }
+}
+
+/// Answers short requests, with what `NodeResponder` answers them.
+struct ShortRoutes: Sendable {
+    /// An answer, and what it holds of the memory until it is sent.
+    struct Answer: Sendable {
+        var status = HTTPResponse.Status.ok
+        var fields: HTTPFields = [:]
+        let content: ByteBuffer
+        var memory: MemoryBudget.Share?
+    }
+
+    let responder: NodeResponder
+    let memory: MemoryBudget
+
+    /// Finds the answer, and calls `send` with it on any thread, also before this returns.
+    func answer(_ request: ShortRequest, body: ByteBuffer, send: @escaping @Sendable (Answer) -> Void) {
+        let start = ContinuousClock.now
+        find(request, body: body) { result in
+            let answer: Answer
+            switch result {
+            case .success(let found): answer = found
+            case .failure(let error):
+                let failure = responder.failure(for: error, route: request.route)
+                answer = Answer(status: failure.status, fields: failure.fields, content: failure.content)
+            }
+            responder.metrics.record(
+                route: request.route, status: answer.status, duration: ContinuousClock.now - start)
+            send(answer)
+        }
+    }
+
+    private func find(
+        _ request: ShortRequest, body: ByteBuffer, end: @escaping @Sendable (Result<Answer, any Error>) -> Void
+    ) {
+        let list = responder.list
+        switch request {
+        case .append(let contentType):
+            do throws(HTTPFailure) {
+                let content = try AppendContent(
+                    [UInt8](body.readableBytesView), contentType: contentType, kind: .single)
+                let drafts = content.texts.map { Draft(data: $0) }
+                list.append(AppendRequest(drafts: drafts, lastHash: content.lastHash)) { result in
+                    // Whatever became of it: a failure that is not known may have appended.
+                    responder.appends.replica.listChanged()
+                    end(result.map { Answer(content: .blocks($0, members: nil)) }.mapError { $0 })
+                }
+            } catch {
+                end(.failure(error))
+            }
+        case .head: block(at: list.height, end: end)
+        case .block(let height): block(at: height, end: end)
+        }
+    }
+
+    private func block(at height: Int, end: @escaping @Sendable (Result<Answer, any Error>) -> Void) {
+        responder.list.block(at: height) { [memory] result in
+            end(
+                Result {
+                    guard let block = try result.get() else {
+                        throw HTTPFailure(.notFound, "Block \(height) not found")
+                    }
+                    let content = ByteBuffer.block(block)
+                    let share = memory.share()
+                    guard share.grow(by: content.readableBytes) else { throw HTTPFailure.outOfMemory }
+                    return Answer(content: content, memory: share)
+                })
+        }
+    }
+}

@@ -33,10 +33,10 @@ final class Lookups: Sendable {
             defer { pool.isReading = true }
             return !pool.isReading
         }
-        if starts { Task { await readAll() } }
+        if starts { Task { await readAll(on: reader) } }
     }
 
-    private func readAll() async {
+    private func readAll(on reader: isolated StoreReader) async {
         while true {
             let batch = pool.withLock { pool in
                 let batch = Array(pool.waiting.prefix(Lookups.batchMax))
@@ -45,10 +45,12 @@ final class Lookups: Sendable {
                 return batch
             }
             if batch.isEmpty { return }
-            await reader.forEachBlock(at: batch.map(\.height)) { [state] index, result in
+            reader.forEachBlock(at: batch.map(\.height)) { [state] index, result in
                 if case .failure(.damaged(let height)) = result { state.damaged(height) }
                 batch[index].answer(result.map { $0 })
             }
+            // Whoever else wants to read has a turn between two batches.
+            await Task.yield()
         }
     }
 }

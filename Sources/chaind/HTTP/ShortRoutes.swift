@@ -61,10 +61,13 @@ struct ShortRoutes: Sendable {
     let responder: NodeResponder
     let memory: MemoryBudget
 
-    /// Finds the answer, and calls `send` with it on any thread, also before this returns.
-    func answer(_ request: ShortRequest, body: ByteBuffer, send: @escaping @Sendable (Answer) -> Void) {
+    /// Finds the answer, and calls `send` with it on the event loop, also before this returns. To be called there.
+    func answer(
+        _ request: ShortRequest, body: ByteBuffer, on eventLoop: any EventLoop,
+        send: @escaping @Sendable (Answer) -> Void
+    ) {
         let start = ContinuousClock.now
-        find(request, body: body) { result in
+        find(request, body: body, on: eventLoop) { result in
             let answer: Answer
             switch result {
             case .success(let found): answer = found
@@ -79,7 +82,8 @@ struct ShortRoutes: Sendable {
     }
 
     private func find(
-        _ request: ShortRequest, body: ByteBuffer, end: @escaping @Sendable (Result<Answer, any Error>) -> Void
+        _ request: ShortRequest, body: ByteBuffer, on eventLoop: any EventLoop,
+        end: @escaping @Sendable (Result<Answer, any Error>) -> Void
     ) {
         let list = responder.list
         switch request {
@@ -91,28 +95,36 @@ struct ShortRoutes: Sendable {
                 list.append(AppendRequest(drafts: drafts, lastHash: content.lastHash)) { result in
                     // Whatever became of it: a failure that is not known may have appended.
                     responder.appends.replica.listChanged()
-                    end(result.map { Answer(content: .blocks($0, members: nil)) }.mapError { $0 })
+                    // The writer's thread has better things to do than to write JSON.
+                    eventLoop.execute {
+                        end(result.map { Answer(content: .blocks($0, members: nil)) }.mapError { $0 })
+                    }
                 }
             } catch {
                 end(.failure(error))
             }
-        case .head: block(at: list.height, end: end)
-        case .block(let height): block(at: height, end: end)
+        case .head: block(at: list.height, on: eventLoop, end: end)
+        case .block(let height): block(at: height, on: eventLoop, end: end)
         }
     }
 
-    private func block(at height: Int, end: @escaping @Sendable (Result<Answer, any Error>) -> Void) {
-        responder.list.block(at: height) { [memory] result in
-            end(
-                Result {
-                    guard let block = try result.get() else {
-                        throw HTTPFailure(.notFound, "Block \(height) not found")
-                    }
-                    let content = ByteBuffer.block(block)
-                    let share = memory.share()
-                    guard share.grow(by: content.readableBytes) else { throw HTTPFailure.outOfMemory }
-                    return Answer(content: content, memory: share)
-                })
+    private func block(
+        at height: Int, on eventLoop: any EventLoop, end: @escaping @Sendable (Result<Answer, any Error>) -> Void
+    ) {
+        responder.list.block(at: height) { result in
+            if eventLoop.inEventLoop {
+                end(Result { try answer(result.get(), height: height) })
+            } else {
+                eventLoop.execute { end(Result { try answer(result.get(), height: height) }) }
+            }
         }
+    }
+
+    private func answer(_ block: Block?, height: Int) throws(HTTPFailure) -> Answer {
+        guard let block else { throw HTTPFailure(.notFound, "Block \(height) not found") }
+        let content = ByteBuffer.block(block)
+        let share = memory.share()
+        guard share.grow(by: content.readableBytes) else { throw .outOfMemory }
+        return Answer(content: content, memory: share)
     }
 }

@@ -103,14 +103,9 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func answer(_ request: ShortRequest, body: ByteBuffer, context: ChannelHandlerContext) {
         state = .answering
-        let eventLoop = context.eventLoop
-        let bound = NIOLoopBound((handler: self, context: context), eventLoop: eventLoop)
-        routes.answer(request, body: body) { answer in
-            if eventLoop.inEventLoop {
-                bound.value.handler.send(answer, context: bound.value.context)
-            } else {
-                eventLoop.execute { bound.value.handler.send(answer, context: bound.value.context) }
-            }
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        routes.answer(request, body: body, on: context.eventLoop) { answer in
+            bound.value.handler.send(answer, context: bound.value.context)
         }
     }
 
@@ -123,10 +118,12 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
         fields[.date] = date.now
         context.write(wrapOutboundOut(.head(HTTPResponse(status: answer.status, headerFields: fields))), promise: nil)
         context.write(wrapOutboundOut(.body(answer.content)), promise: nil)
-        let sent = context.eventLoop.makePromise(of: Void.self)
-        sent.futureResult.whenComplete { _ in withExtendedLifetime(answer.memory) {} }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: answer.memory == nil ? nil : sent)
-        if answer.memory == nil { sent.succeed() }
+        var sent: EventLoopPromise<Void>?
+        if let memory = answer.memory {
+            sent = context.eventLoop.makePromise()
+            sent?.futureResult.whenComplete { _ in withExtendedLifetime(memory) {} }
+        }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
         state = .idle
         takeWaiting(context: context)
     }

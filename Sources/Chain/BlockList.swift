@@ -65,7 +65,7 @@ public final class BlockList: Sendable {
         }
         lookups = Lookups(reader: readers[0], state: state)
         hashReader = StoreReader(path: path, source: .live(state), lanes: options.lanes)
-        scrubReader = StoreReader(path: path, source: .live(state), lanes: options.lanes)
+        scrubReader = StoreReader(path: path, source: .live(state), lanes: options.lanes, isBackground: true)
         lanes = options.lanes
         validation = SharedValidation(state: state) { end in
             try await BlockList.validate(path: path, end: end, state: state, lanes: options.lanes)
@@ -271,7 +271,7 @@ public final class BlockList: Sendable {
     private static func scanReaders(
         path: String, count: Int, source: StoreReader.Source, lanes: HashLanes
     ) -> [StoreReader] {
-        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, lanes: lanes) }
+        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, lanes: lanes, isBackground: true) }
     }
 
     private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

@@ -10,7 +10,7 @@ actor StoreReader {
         case offline(parameters: String)
     }
 
-    private let executor = QueueExecutor(label: "chain.reader")
+    private let executor: any SerialExecutor
     private let path: String
     private let source: Source
     let lanes: HashLanes
@@ -21,7 +21,10 @@ actor StoreReader {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    init(path: String, source: Source, lanes: HashLanes = .none) {
+    /// - Parameter isBackground: whether its thread gives way to others.
+    init(path: String, source: Source, lanes: HashLanes = .none, isBackground: Bool = false) {
+        executor =
+            isBackground ? BackgroundExecutor(label: "chain.scan") : QueueExecutor(label: "chain.reader")
         self.path = path
         self.source = source
         self.lanes = lanes

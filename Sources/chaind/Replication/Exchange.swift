@@ -142,7 +142,7 @@ struct Exchange: Sendable {
             let start = try await stagedPoint(above: common) ?? common
             stream = try await transport.pull(address, start)
         } catch PeerError.refused(status: 404, _) {
-            throw await headIsMissing(memberHead)
+            throw await whyIncomplete(memberHead, end: nil) ?? .overtaken("its list changed meanwhile")
         } catch {
             throw failure(error)
         }
@@ -151,9 +151,9 @@ struct Exchange: Sendable {
         let streamRank = ListRank(
             finalHeight: header.finalHeight, height: header.head.height, headHash: header.head.hash)
         if streamRank < theirRank {
-            // Up to before a damaged block of its own, perhaps.
+            if let error = await whyIncomplete(memberHead, end: header.head) { throw error }
             if damagedHeight != nil, streamRank == ours { return try await appendAgain(after: common, memberHead) }
-            guard streamRank > ours else { throw await headIsMissing(memberHead) }
+            guard streamRank > ours else { return ExchangeReport(memberHead: memberHead, common: common) }
         }
         let receiver = StreamReceiver(list: list, latestTimestamp: latestTimestamp, damagedHeight: damagedHeight)
         switch await receiver.receive(stream) {
@@ -185,14 +185,18 @@ struct Exchange: Sendable {
         }
     }
 
-    /// Why a member has not sent its list up to the head that it named: it has another one by now, or it lies.
-    private func headIsMissing(_ memberHead: MemberHead) async -> ExchangeError {
-        do {
-            let head = try await transport.health(address).head
-            guard head == BlockPoint(height: memberHead.height, hash: memberHead.headHash) else {
+    /// Why a member does not send its list up to the head that it named: it has another one by now, or it lies; `nil` if the
+    /// next block is damaged there.
+    ///
+    /// - Parameter end: up to where it would send.
+    private func whyIncomplete(_ memberHead: MemberHead, end: BlockPoint?) async -> ExchangeError? {
+        do throws(PeerError) {
+            let health = try await transport.health(address)
+            guard health.head == BlockPoint(height: memberHead.height, hash: memberHead.headHash) else {
                 return .overtaken("its list changed meanwhile")
             }
-            return .refused("it does not back its head at height \(head.height) with blocks")
+            if let end, health.damagedHeights.contains(end.height + 1) { return nil }
+            return .refused("it does not back its head at height \(memberHead.height) with blocks")
         } catch {
             return failure(error)
         }

@@ -9,6 +9,7 @@ import NIOCore
 enum MessageLimits {
     static let heightMax = 1 << 40 - 1
     static let pointsMax = 64
+    static let damagedMax = 100
     static let membersMax = 1_024
     /// What every language's JSON can hold.
     static let counterMax = 1 << 53

@@ -30,6 +30,8 @@ struct StatusMessage: Hashable, Sendable {
 struct HealthMessage: Hashable, Sendable {
     var nodeID: String
     var head: BlockPoint
+    /// The lowest blocks of its list that are damaged.
+    var damagedHeights: [Int] = []
 }
 
 /// Asks which of some blocks another node has.
@@ -129,7 +131,7 @@ extension StatusMessage: Codable {
 
 extension HealthMessage: Decodable {
     private enum CodingKeys: String, CodingKey {
-        case health, height
+        case health, height, damaged
         case nodeID = "node_id"
         case headHash = "head_hash"
     }
@@ -139,6 +141,9 @@ extension HealthMessage: Decodable {
         try container.check(try container.decode(Bool.self, forKey: .health), .health, "not true")
         nodeID = try container.nodeID(.nodeID)
         head = try container.point(.height, .headHash)
+        damagedHeights = try container.decodeIfPresent([Int].self, forKey: .damaged) ?? []
+        let isFew = damagedHeights.count <= MessageLimits.damagedMax
+        try container.check(isFew, .damaged, "more than \(MessageLimits.damagedMax)")
     }
 }
 

@@ -3,6 +3,11 @@
 import Hummingbird
 import NIOCore
 
+private enum StreamReading {
+    /// So much is read under one time limit.
+    static let sizeBytesMin = 1 << 20
+}
+
 /// The body of one stream, with its decoder. The state belongs to this actor alone.
 private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element == ByteBuffer {
     private let limits: StreamLimits
@@ -10,6 +15,11 @@ private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element ==
     private var iterator: Body.AsyncIterator
     private var decoder = BlockStreamDecoder()
     private var pace: StreamPace
+    /// What the last wait brought.
+    private var readBytes = 0
+    private var isAtEnd = false
+    /// Why nothing more comes.
+    private var failure: PeerError?
 
     init(_ body: Body, limits: StreamLimits) {
         self.limits = limits
@@ -59,27 +69,36 @@ private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element ==
     ///
     /// - Returns: false if the body is at its end.
     private func readMore() async throws(PeerError) -> Bool {
+        if let failure { throw failure }
         let start = ContinuousClock.now
         let seconds = min(limits.idleSeconds, (deadline - start) / .seconds(1))
+        readBytes = 0
         do {
-            guard let bytes = try await withTimeLimit(seconds: seconds, { try await self.nextBytes() }) else {
-                try Task.checkCancellation()
-                return false
-            }
-            decoder.append(bytes)
-            try pace.record(
-                sizeBytes: bytes.readableBytes, waitedSeconds: (ContinuousClock.now - start) / .seconds(1))
-            return true
+            try await withTimeLimit(seconds: seconds) { try await self.readSome() }
+            try Task.checkCancellation()
+            try pace.record(sizeBytes: readBytes, waitedSeconds: (ContinuousClock.now - start) / .seconds(1))
         } catch {
-            throw PeerError(error)
+            // What came before is taken first.
+            failure = PeerError(error)
+            guard readBytes > 0 else { throw PeerError(error) }
         }
+        return readBytes > 0 || !isAtEnd
     }
 
-    private func nextBytes() async throws -> ByteBuffer? {
-        var iterator = self.iterator
-        let bytes = try await iterator.next(isolation: self)
-        self.iterator = iterator
-        return bytes
+    /// Reads until there is much, or some after a moment: a time limit for each buffer would cost more than the buffer.
+    private func readSome() async throws {
+        let end = ContinuousClock.now + .milliseconds(50)
+        repeat {
+            var iterator = self.iterator
+            let bytes = try await iterator.next(isolation: self)
+            self.iterator = iterator
+            guard let bytes else {
+                isAtEnd = true
+                return
+            }
+            decoder.append(bytes)
+            readBytes += bytes.readableBytes
+        } while readBytes < StreamReading.sizeBytesMin && ContinuousClock.now < end
     }
 }
 

@@ -75,7 +75,8 @@ final class ReplicaPlay: Sendable {
                     let status = await replica.list.status
                     return HealthMessage(
                         nodeID: await replica.group.nodeID,
-                        head: BlockPoint(height: status.height, hash: status.headHash))
+                        head: BlockPoint(height: status.height, hash: status.headHash),
+                        damagedHeights: status.damagedHeights)
                 }
             },
             status: { [self] to, message async throws(PeerError) in

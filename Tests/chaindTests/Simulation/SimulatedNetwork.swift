@@ -123,7 +123,8 @@ extension Simulation {
                 try await self.call("health", from: process, to: .address(address), timeoutSeconds: 4) { other in
                     let status = other.list.status
                     return HealthMessage(
-                        nodeID: other.nodeID, head: BlockPoint(height: status.height, hash: status.headHash))
+                        nodeID: other.nodeID, head: BlockPoint(height: status.height, hash: status.headHash),
+                        damagedHeights: status.damagedHeights)
                 }
             },
             status: { address, message async throws(PeerError) in

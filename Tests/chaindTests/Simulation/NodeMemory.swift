@@ -50,8 +50,8 @@ extension Simulation {
 
     private func observeChange(of list: BlockList, _ node: SimulatedNode) async throws {
         var common = min(list.status.height, node.memory.entries.count - 1)
-        // The lowest block that is another one for sure, or gone.
-        var replaced = common + 1
+        // The lowest block that is another one for sure, or gone; what could not be read the last time is neither.
+        var replaced = common < node.memory.entries.count - 1 ? common + 1 : Int.max
         search: while common > 0 {
             let heights = Array(max(0, common - 15)...common)
             let hashes = try await list.storedHashes(at: heights)

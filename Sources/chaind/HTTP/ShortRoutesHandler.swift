@@ -27,7 +27,7 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// So much may wait before no more is read.
-    private static let waitingMax = 64
+    private static let waitingMax = 16
 
     private let routes: ShortRoutes
     private let date: HTTPDate

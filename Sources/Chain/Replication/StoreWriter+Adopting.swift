@@ -192,7 +192,7 @@ extension StoreWriter {
         try splitRun(at: staged.first, on: connection)
         for segment in try SegmentStatements.all(from: staged.first, below: head.height + 1, on: connection) {
             let heights = max(segment.first, staged.first)..<min(segment.end, head.height + 1)
-            let previousHash = try Lineage.list.storedHash(at: heights.lowerBound - 1, on: connection) ?? .zero
+            let previousHash = try hash(before: heights.lowerBound, on: connection)
             try LeftoverStatements.insert(
                 LeftoverRange(branch: segment.branch, heights: heights, previousHash: previousHash, replaced: now),
                 on: connection)
@@ -206,6 +206,16 @@ extension StoreWriter {
         let settledHeight = settledHeight(after: adoption)
         if settledHeight != state.settledHeight {
             try PropertyStatements.set(PropertyStatements.settledHeight, to: settledHeight, on: connection)
+        }
+    }
+
+    /// The hash that a block of the list follows: the stored one before it, unless that is damaged and the block good.
+    private func hash(before height: Int, on connection: Connection) throws(SQLiteError) -> Hash {
+        do throws(SQLiteError) {
+            return try CheckedRead.withBlock(at: height, on: connection) { _, _, previousHash in previousHash }
+        } catch {
+            guard error.isDamage else { throw error }
+            return try Lineage.list.storedHash(at: height - 1, on: connection) ?? .zero
         }
     }
 

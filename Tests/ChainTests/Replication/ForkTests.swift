@@ -264,6 +264,26 @@ struct ForkTests {
         }
     }
 
+    /// The same where the next block is of another branch.
+    @Test func aDamagedHashBeforeAnotherBranchCostsNoOtherBlock() async throws {
+        try await withLists(3) { lists in
+            try await lists[0].appendTexts(1, "a")
+            _ = try await lists[1].pull(from: lists[0])
+            try await lists[0].appendTexts(2, "c")
+            try await lists[1].appendTexts(1, "b")
+            _ = try await lists[1].pull(from: lists[0])
+            try await lists[2].appendTexts(9, "e")
+            try await lists[1].flipHash(at: 1)
+            var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
+            _ = try await reception.take(try await lists[2].runs(from: 1), latestTimestamp: .max)
+            _ = try await reception.adopt(AdoptionTerms())
+            try await lists[1].tidyAll()
+            lists[1].clock.withLock { $0 += 60 }
+            _ = try await lists[1].list.reappendOrphans(replacedBefore: lists[1].clock.withLock { $0 })
+            #expect(try await Set(lists[1].texts().dropFirst(9)) == ["b 0", "c 0", "c 1"])
+        }
+    }
+
     /// Where a text ends is told by a column of its own: a number that is wrong costs its block, and the one that begins there.
     @Test func aDamagedEndOfATextCostsNoOtherBlock() async throws {
         try await withLists(2) { lists in

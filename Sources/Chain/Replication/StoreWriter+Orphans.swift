@@ -97,10 +97,12 @@ extension StoreWriter {
                 let identity = block.origin?.hash ?? block.hash
                 let place = try Lineage.list.height(
                     of: identity, height: block.origin?.height ?? height, on: connection)
+                var isThere = false
+                if let place { isThere = try Lineage.list.isGood(at: place, on: connection) }
                 let wasAcknowledged = try OrphanStatements.isAcknowledged(identity, on: connection)
                 try OrphanStatements.insert(
                     block, at: height, after: previousHash, replaced: replaced,
-                    acknowledged: isAcknowledged || wasAcknowledged, content: place == nil ? content : nil,
+                    acknowledged: isAcknowledged || wasAcknowledged, content: isThere ? nil : content,
                     on: connection)
             }
         }
@@ -127,10 +129,10 @@ extension StoreWriter {
             var batch = Batch(head: state.head, now: now, branch: tail.branch)
             var acknowledged: [Bool] = []
             for orphan in orphans {
-                let isThere =
-                    try Lineage.list.height(
-                        of: orphan.identity, height: orphan.identityHeight, on: connection) != nil
-                if isThere {
+                let place = try Lineage.list.height(
+                    of: orphan.identity, height: orphan.identityHeight, on: connection)
+                if let place {
+                    guard try Lineage.list.isGood(at: place, on: connection) else { continue }
                     try OrphanStatements.shrink(orphan.id, on: connection)
                 } else if let block = orphan.block {
                     let count = batch.blocks.count

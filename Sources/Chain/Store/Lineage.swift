@@ -27,6 +27,13 @@ struct Lineage {
         return try heightOfSuccessor(of: identity, on: connection)
     }
 
+    /// Whether a block hashes to what is stored. Of another one nobody can tell what it stands for: an identity that may be its
+    /// own is neither to be appended again nor to be forgotten before it is repaired.
+    func isGood(at height: Int, on connection: Connection) throws(SQLiteError) -> Bool {
+        guard let hash = try computedHash(at: height, on: connection) else { return false }
+        return try storedHash(at: height, on: connection) == hash
+    }
+
     /// The height of the block that was appended again under an identity; `nil` if there is none.
     func heightOfSuccessor(of identity: Hash, on connection: Connection) throws(SQLiteError) -> Int? {
         for place in try OriginStatements.places(of: identity, on: connection)

@@ -93,8 +93,7 @@ struct ShortRoutes: Sendable {
                     [UInt8](body.readableBytesView), contentType: contentType, kind: .single)
                 let drafts = content.texts.map { Draft(data: $0) }
                 list.append(AppendRequest(drafts: drafts, lastHash: content.lastHash)) { result in
-                    // Whatever became of it: a failure that is not known may have appended.
-                    responder.appends.replica.listChanged()
+                    if case .success = result { responder.appends.replica.listChanged() }
                     // The writer's thread has better things to do than to write JSON.
                     eventLoop.execute {
                         end(result.map { Answer(content: .blocks($0, members: nil)) }.mapError { $0 })

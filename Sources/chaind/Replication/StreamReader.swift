@@ -3,10 +3,8 @@
 import Hummingbird
 import NIOCore
 
-private enum StreamReading {
-    /// So much is read under one time limit.
-    static let sizeBytesMin = 1 << 20
-}
+/// So much is read under one time limit.
+private let readSizeBytesMin = 1 << 20
 
 /// The body of one stream, with its decoder. The state belongs to this actor alone.
 private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element == ByteBuffer {
@@ -98,7 +96,7 @@ private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element ==
             }
             decoder.append(bytes)
             readBytes += bytes.readableBytes
-        } while readBytes < StreamReading.sizeBytesMin && ContinuousClock.now < end
+        } while readBytes < readSizeBytesMin && ContinuousClock.now < end
     }
 }
 

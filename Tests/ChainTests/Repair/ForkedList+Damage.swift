@@ -27,6 +27,11 @@ extension ForkedList {
         try await change(at: height) { run, index in run.content[8 * Int(run.blocks) + 32 * index + 9] ^= 16 }
     }
 
+    /// Changes where the block's text ends, to far beyond its run.
+    func flipEndOfText(at height: Int) async throws {
+        try await change(at: height) { run, index in run.content[40 * Int(run.blocks) + 4 * index] ^= 128 }
+    }
+
     private func change(at height: Int, _ body: (inout RawRun, Int) -> Void) async throws {
         try await close()
         let database = RawDatabase(path: path)

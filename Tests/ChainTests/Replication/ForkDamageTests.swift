@@ -88,4 +88,24 @@ struct ForkDamageTests {
             #expect(try await lists[0].list.block(at: 10)?.data == "b 0")
         }
     }
+
+    /// A bit that flips in a text can make it one that an orphan stands for: the orphan waits until the block is good.
+    @Test func anOrphanIsNotForgottenForADamagedBlock() async throws {
+        try await withLists(3) { lists in
+            try await lists[0].appendTexts(1, "b")
+            try await lists[1].appendTexts(1, "c")
+            try await lists[1].appendTexts(2, "d")
+            _ = try await lists[2].pull(from: lists[0])
+            _ = try await lists[2].pull(from: lists[1])
+            try await lists[2].tidyAll()
+            try await lists[2].flipText(at: 1)
+            lists[2].clock.withLock { $0 += 60 }
+            let now = lists[2].clock.withLock { $0 }
+            #expect(try await lists[2].list.reappendOrphans(replacedBefore: now) == 0)
+            #expect(try await lists[2].scrub() == [1])
+            try await lists[2].repair(at: 1, from: lists[1])
+            #expect(try await lists[2].list.reappendOrphans(replacedBefore: now) == 1)
+            #expect(try await lists[2].texts() == ["c 0", "d 0", "d 1", "b 0"])
+        }
+    }
 }

@@ -24,6 +24,11 @@ SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sourc
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 
+# A pipe fails where any of its commands does; whoever reads only the end of a long run is told there what failed.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
+
 .PHONY: run group demo test test-long simulation bench format lint libraries release baselines
 
 run: release
@@ -46,12 +51,12 @@ demo: release
 # One test after the other: many watch how long a node takes, and each of them runs one.
 test: libraries
 	swift build --build-tests
-	swift test --skip-build --no-parallel
+	swift test --skip-build --no-parallel $(TOLD)
 
 test-long: libraries
 	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
-		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests'
+		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests' $(TOLD)
 
 # Many more histories, in a release build of its own: about twice as fast, and slow to build.
 simulation: libraries

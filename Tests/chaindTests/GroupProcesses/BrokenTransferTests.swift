@@ -47,12 +47,14 @@ struct BrokenTransferTests {
             switch accident {
             case .cut: group.setLink(from: link.from, to: link.to, .cut)
             case .halfOpen: group.setLink(from: link.from, to: link.to, .halfOpen)
-            case .killed: try await receiver.end(SIGKILL)
+            case .killed:
+                try await receiver.end(SIGKILL)
+                group.setLink(from: link.from, to: link.to, .cut)
+                try await receiver.start()
             }
             let passedBefore = passed()
-            if accident != .halfOpen { group.setLink(from: link.from, to: link.to, .open) }
-            if accident == .killed { try await receiver.start() }
             #expect(try await receiver.wholeList().dropFirst() == [own], "it was over before it broke")
+            if accident != .halfOpen { group.setLink(from: link.from, to: link.to, .open) }
 
             #expect(try await group.waitUntilEqual().height == Self.texts + 1)
             let passedAgain = passed() - passedBefore

@@ -163,19 +163,27 @@ extension BlockList {
     ///
     /// - Parameter time: those that were replaced then or earlier, in whole seconds since the Unix epoch.
     /// - Returns: how many were appended.
-    public func reappendOrphans(replacedBefore time: Int64) async throws(AppendError) -> Int {
-        do throws(WriteError) {
-            var appended = 0
-            var id: Int? = 0
-            while let last = id {
-                let result = try await writer.reappendOrphans(replacedBefore: time, after: last, now: nowSeconds)
+    public func reappendOrphans(replacedBefore time: Int64) async throws(RepairError) -> Int {
+        var appended = 0
+        var id: Int? = 0
+        var isIndexChecked = false
+        while let last = id {
+            let result: (appended: Int, lastID: Int?)?
+            do throws(WriteError) {
+                result = try await writer.reappendOrphans(
+                    replacedBefore: time, after: last, now: nowSeconds, isIndexChecked: isIndexChecked)
+            } catch {
+                throw RepairError(error)
+            }
+            if let result {
                 appended += result.appended
                 id = result.lastID
+            } else {
+                try await checkIndex()
+                isIndexChecked = true
             }
-            return appended
-        } catch {
-            throw AppendError(error)
         }
+        return appended
     }
 
     /// What became of an orphan, or of a block that another node knows as one and that was appended again in our list;

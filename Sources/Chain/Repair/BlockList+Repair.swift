@@ -42,16 +42,32 @@ extension BlockList {
         guard state.scrubbed(report.first..<report.end, damaged: damaged, replacements: replacements) else {
             return ScrubStep(next: ScrubPlace(part: .blocks(from: first)), sizeBytes: report.sizeBytes)
         }
-        if !unlisted.isEmpty {
-            do throws(WriteError) {
-                try await writer.list(unlisted)
-            } catch {
-                throw RepairError(error)
-            }
-        }
+        try await list(unlisted)
         return ScrubStep(
             next: report.end < end ? ScrubPlace(part: .blocks(from: report.end)) : orphans,
             sizeBytes: report.sizeBytes, damagedHeights: damaged, listedAgain: unlisted.map(\.height))
+    }
+
+    /// Compares the index of identities with the whole list, and adds what it lacks.
+    func checkIndex() async throws(RepairError) {
+        var first = 0
+        while first <= state.head.height {
+            let (start, end) = (first, state.head.height + 1)
+            let (report, unlisted) = try await scrubbing { reader throws(ReadError) in
+                try await reader.scrubBlocks(from: start, below: end)
+            }
+            try await list(unlisted)
+            first = report.end
+        }
+    }
+
+    private func list(_ unlisted: [IdentityAt]) async throws(RepairError) {
+        guard !unlisted.isEmpty else { return }
+        do throws(WriteError) {
+            try await writer.list(unlisted)
+        } catch {
+            throw RepairError(error)
+        }
     }
 
     private func scrubbing<Answer: Sendable>(

@@ -116,13 +116,16 @@ extension StoreWriter {
     /// - Parameters:
     ///   - time: those that were replaced then or earlier.
     ///   - id: goes on after this one.
-    /// - Returns: how many were appended, and the id to go on after; `nil` at the end.
+    ///   - isIndexChecked: whether the table of origins was compared with the list just now: of what it lacks by damage, a
+    ///     second block would be made.
+    /// - Returns: how many were appended, and the id to go on after, `nil` at the end; `nil` if there is something to append
+    ///   and the table was not compared.
     func reappendOrphans(
-        replacedBefore time: Int64, after id: Int, now: Int64
-    ) throws(WriteError) -> (appended: Int, lastID: Int?) {
+        replacedBefore time: Int64, after id: Int, now: Int64, isIndexChecked: Bool
+    ) throws(WriteError) -> (appended: Int, lastID: Int?)? {
         var newTail = tail
         var blocks: [Block] = []
-        let result = try write { connection throws(SQLiteError) -> Ending<(appended: Int, lastID: Int?)> in
+        let result = try write { connection throws(SQLiteError) -> Ending<(appended: Int, lastID: Int?)?> in
             if damagedHead != nil { return .rollBack((0, nil)) }
             let orphans = try OrphanStatements.pending(
                 replacedBefore: time, after: id, limit: StoreWriter.orphansMax, now: now, on: connection)
@@ -141,6 +144,7 @@ extension StoreWriter {
                     try OrphanStatements.shrink(orphan.id, on: connection)
                 }
             }
+            guard isIndexChecked || batch.blocks.isEmpty else { return .rollBack(nil) }
             newTail = tail
             for (block, isAcknowledged) in zip(batch.blocks, acknowledged) {
                 try Tail.store([block], acknowledged: isAcknowledged, merging: &newTail, on: connection)

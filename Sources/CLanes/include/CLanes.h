@@ -31,4 +31,9 @@ size_t clanes_width(enum clanes_way way);
 void clanes_compress(
     enum clanes_way way, uint32_t *states, const uint8_t *const *messages, const uint32_t *blocks);
 
+/// Has the processor fetch the line at an address into its cache; any address will do.
+static inline void clanes_prefetch(const void *address) {
+    __builtin_prefetch(address);
+}
+
 #endif

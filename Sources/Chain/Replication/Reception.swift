@@ -26,30 +26,30 @@ public struct Reception: Sendable {
     /// The hash of that block.
     public var hash: Hash { last.hash }
 
-    /// Checks consecutive blocks and stores them.
+    /// Checks consecutive blocks and stores them, in a transaction for every 2 MiB.
     ///
     /// - Parameter latestTimestamp: the first block that is later, and what follows it, is not taken.
     /// - Returns: false if not all was taken for that reason: the list counts only up to there.
     /// - Throws: `ReceptionError`; after a fault of the sender's, what was staged of its list is dropped.
     public mutating func take(_ runs: [BlockRun], latestTimestamp: Int64) async throws(ReceptionError) -> Bool {
-        var good: [BlockRun] = []
-        var end = last
-        for run in runs {
-            guard run.firstHeight == end.height + 1 else {
-                throw await refused(.discontinuous(expectedHeight: end.height + 1, foundHeight: run.firstHeight))
-            }
-            if let fault = run.firstFault(after: end.hash, timestamp: end.timestamp) {
-                throw await refused(.invalid(fault))
-            }
-            guard let counted = run.part(notAfter: latestTimestamp) else { break }
-            good.append(counted)
-            end = Head(endOf: counted)
-            if counted.count < run.count { break }
+        let pieces = ReceivedPiece.pieces(of: runs, after: last, latestTimestamp: latestTimestamp)
+        var error = await pieces.first?.firstError()
+        for (index, piece) in pieces.enumerated() {
+            if let error { throw await refused(error) }
+            // The next piece is checked while this one is stored.
+            let next = index + 1 < pieces.count ? pieces[index + 1] : nil
+            async let nextError = next?.firstError()
+            try await store(piece)
+            error = await nextError
         }
-        guard !good.isEmpty else { return runs.isEmpty }
+        return runs.isEmpty || last.height + 1 == runs.last?.endHeight
+    }
+
+    private mutating func store(_ piece: ReceivedPiece) async throws(ReceptionError) {
+        guard !piece.runs.isEmpty else { return }
         let received: Result<StoreWriter.Received, ReceptionError>
         do throws(WriteError) {
-            received = try await writer.receive(good, after: last, staged: staged, now: list.nowSeconds)
+            received = try await writer.receive(piece.runs, after: last, staged: staged, now: list.nowSeconds)
         } catch {
             throw await refused(ReceptionError(error))
         }
@@ -58,9 +58,8 @@ public struct Reception: Sendable {
         case .success(.staged(let branch)): staged = branch
         case .failure(let error): throw await refused(error)
         }
-        blocks += end.height - last.height
-        last = end
-        return end.height + 1 == runs.last?.endHeight
+        blocks += piece.end.height - last.height
+        last = piece.end
     }
 
     /// Drops what was staged if the sender is at fault, or there is no room for it.
@@ -100,15 +99,6 @@ public struct AdoptionResult: Hashable, Sendable {
     public let reappendedBlocks: Int
     /// The first height that has another block now.
     public let firstHeight: Int
-}
-
-extension BlockRun {
-    /// The blocks before the first one that is later.
-    fileprivate func part(notAfter latest: Int64) -> BlockRun? {
-        if timestamp(count - 1) <= latest { return self }
-        let counted = (0..<count).prefix { timestamp($0) <= latest }.count
-        return part(firstHeight..<firstHeight + counted)
-    }
 }
 
 extension ValidationFault {

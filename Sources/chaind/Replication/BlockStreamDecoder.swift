@@ -12,13 +12,26 @@ struct BlockStreamDecoder {
     private var last = BlockPoint(height: 0, hash: .zero)
     /// Whether the last part was taken.
     private(set) var isAtEnd = false
+    /// How many bytes were appended.
+    private(set) var takenSizeBytes = 0
+
+    /// Whether all of the next part was appended.
+    var isNextThere: Bool {
+        guard let length = buffer.getInteger(at: buffer.readerIndex + 1, as: UInt32.self) else { return false }
+        return buffer.readableBytes >= BlockStream.partHeadSizeBytes + Int(length)
+    }
+
+    /// How many bytes wait to be taken as parts.
+    var bufferedSizeBytes: Int { buffer.readableBytes }
 
     /// Takes the next bytes.
     mutating func append(_ bytes: ByteBuffer) {
+        takenSizeBytes += bytes.readableBytes
         if buffer.readableBytes == 0 {
             buffer = bytes
         } else {
-            buffer.discardReadBytes()
+            // Not each time: what waits would be moved as often.
+            if buffer.readerIndex > buffer.readableBytes { buffer.discardReadBytes() }
             buffer.writeImmutableBuffer(bytes)
         }
     }

@@ -34,6 +34,7 @@ enum PeerError: Error, Hashable, Sendable {
         case let error as StreamError: self = .invalid(reason: error.description)
         case let error as MessageError: self = .invalid(reason: error.description)
         case is NIOTooManyBytesError: self = .invalid(reason: "the answer is too large")
+        case HTTPParserError.invalidEOFState: self = .unreachable(reason: "it ended in the middle of a message")
         case is HTTPParserError: self = .invalid(reason: "the answer is not HTTP")
         case let error as HTTPClientError: self = PeerError(error)
         case let error as NIOConnectionError:

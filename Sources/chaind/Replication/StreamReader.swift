@@ -1,10 +1,13 @@
-// Reads a block stream from the body of a request or an answer, as fast as its parts are asked for and no faster.
+// Reads a block stream from the body of a request or an answer: a few megabytes ahead of what is asked for, so that the
+// next blocks come while those before them are stored.
 
 import Hummingbird
 import NIOCore
 
 /// So much is read under one time limit.
 private let readSizeBytesMin = 1 << 20
+/// Nothing is read ahead while there is so much.
+private let aheadSizeBytesMax = 8 << 20
 
 /// The body of one stream, with its decoder. The state belongs to this actor alone.
 private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element == ByteBuffer {
@@ -13,8 +16,8 @@ private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element ==
     private var iterator: Body.AsyncIterator
     private var decoder = BlockStreamDecoder()
     private var pace: StreamPace
-    /// What the last wait brought.
-    private var readBytes = 0
+    /// The read that is under way.
+    private var reading: Task<Void, Never>?
     private var isAtEnd = false
     /// Why nothing more comes.
     private var failure: PeerError?
@@ -50,7 +53,10 @@ private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element ==
                 while try await readMore() { try checkNothingFollows() }
                 return part
             }
-            if let part { return part }
+            if let part {
+                if decoder.bufferedSizeBytes < aheadSizeBytesMax { startReading() }
+                return part
+            }
             guard try await readMore() else { return nil }
         }
     }
@@ -63,29 +69,62 @@ private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element ==
         }
     }
 
+    /// Whether `nextPart` need not wait.
+    var isNextThere: Bool { decoder.isNextThere }
+
     /// Waits for more bytes.
     ///
     /// - Returns: false if the body is at its end.
     private func readMore() async throws(PeerError) -> Bool {
-        if let failure { throw failure }
-        let start = ContinuousClock.now
-        let seconds = min(limits.idleSeconds, (deadline - start) / .seconds(1))
-        readBytes = 0
-        do {
-            try await withTimeLimit(seconds: seconds) { try await self.readSome() }
-            try Task.checkCancellation()
-            try pace.record(sizeBytes: readBytes, waitedSeconds: (ContinuousClock.now - start) / .seconds(1))
-        } catch {
-            // What came before is taken first.
-            failure = PeerError(error)
-            guard readBytes > 0 else { throw PeerError(error) }
+        startReading()
+        guard let reading else {
+            if let failure { throw failure }
+            return false
         }
-        return readBytes > 0 || !isAtEnd
+        await withTaskCancellationHandler {
+            await reading.value
+        } onCancel: {
+            reading.cancel()
+        }
+        return true
+    }
+
+    /// Ends the read that is under way.
+    func stop() { reading?.cancel() }
+
+    private func startReading() {
+        guard reading == nil, !isAtEnd, failure == nil else { return }
+        reading = Task {
+            do throws(PeerError) {
+                try await read()
+            } catch {
+                // What came before is taken first.
+                failure = error
+            }
+            reading = nil
+        }
     }
 
     /// Reads until there is much, or some after a moment: a time limit for each buffer would cost more than the buffer.
+    private func read() async throws(PeerError) {
+        let start = ContinuousClock.now
+        let sizeBytes = decoder.takenSizeBytes
+        do {
+            try await withTimeLimit(seconds: min(limits.idleSeconds, (deadline - start) / .seconds(1))) {
+                try await self.readSome()
+            }
+            try Task.checkCancellation()
+            try pace.record(
+                sizeBytes: decoder.takenSizeBytes - sizeBytes,
+                waitedSeconds: (ContinuousClock.now - start) / .seconds(1))
+        } catch {
+            throw PeerError(error)
+        }
+    }
+
     private func readSome() async throws {
-        let end = ContinuousClock.now + .milliseconds(50)
+        let end = decoder.takenSizeBytes + readSizeBytesMin
+        let deadline = ContinuousClock.now + .milliseconds(50)
         repeat {
             var iterator = self.iterator
             let bytes = try await iterator.next(isolation: self)
@@ -95,8 +134,20 @@ private actor StreamReader<Body: AsyncSequence & Sendable> where Body.Element ==
                 return
             }
             decoder.append(bytes)
-            readBytes += bytes.readableBytes
-        } while readBytes < readSizeBytesMin && ContinuousClock.now < end
+        } while decoder.takenSizeBytes < end && ContinuousClock.now < deadline
+    }
+}
+
+/// Who has the stream. Without it, nobody waits for what is being read ahead.
+private final class StreamHolder<Body: AsyncSequence & Sendable>: Sendable where Body.Element == ByteBuffer {
+    let reader: StreamReader<Body>
+
+    init(_ reader: StreamReader<Body>) {
+        self.reader = reader
+    }
+
+    deinit {
+        Task { [reader] in await reader.stop() }
     }
 }
 
@@ -105,9 +156,11 @@ extension IncomingStream {
     init(
         reading body: some AsyncSequence<ByteBuffer, any Error> & Sendable, limits: StreamLimits = StreamLimits()
     ) async throws(PeerError) {
-        let reader = StreamReader(body, limits: limits)
-        let header = try await reader.header()
-        self.init(header: header, next: { () async throws(PeerError) in try await reader.nextPart() })
+        let holder = StreamHolder(StreamReader(body, limits: limits))
+        let header = try await holder.reader.header()
+        self.init(
+            header: header, next: { () async throws(PeerError) in try await holder.reader.nextPart() },
+            isNextThere: { await holder.reader.isNextThere })
     }
 }
 

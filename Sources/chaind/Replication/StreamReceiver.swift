@@ -22,9 +22,11 @@ enum ReceivedStream: Sendable {
 
 /// Receives streams.
 struct StreamReceiver: Sendable {
-    /// Runs and bytes that are stored in one transaction.
-    private static let runsMax = 64
-    private static let sizeBytesMax = 2 << 20
+    /// As many runs or bytes are taken at once when the sender is slower than the disk: little is lost by a break.
+    private static let runsMin = 64
+    private static let sizeBytesMin = 2 << 20
+    /// As many times that if the blocks have come already: while some are stored, the next ones are checked.
+    private static let sharesMax = 4
 
     let list: BlockList
     /// Blocks with a later timestamp do not count yet.
@@ -45,7 +47,11 @@ struct StreamReceiver: Sendable {
             var ending: StreamEnding?
             while ending == nil {
                 ending = await next(of: stream, into: &runs, &sizeBytes)
-                guard ending != nil || runs.count >= Self.runsMax || sizeBytes >= Self.sizeBytesMax else { continue }
+                if ending == nil {
+                    let shares = max(runs.count / Self.runsMin, sizeBytes / Self.sizeBytesMin)
+                    if shares == 0 { continue }
+                    if shares < Self.sharesMax, await stream.isNextThere() { continue }
+                }
                 if case .refused(let reason) = ending { return .refused(reason) }
                 // What came before a break is good, and is kept.
                 isWhole = try await reception.take(runs, latestTimestamp: latestTimestamp)

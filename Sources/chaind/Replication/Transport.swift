@@ -45,6 +45,8 @@ struct IncomingStream: Sendable {
     let header: StreamHeader
     /// The next part, for one caller at a time; `nil` after the last one, and where the stream ended without a last one.
     let next: @Sendable () async throws(PeerError) -> StreamPart?
+    /// Whether the next part has come, so that nothing has to be waited for.
+    var isNextThere: @Sendable () async -> Bool = { false }
 }
 
 /// A stream that is sent to a member.

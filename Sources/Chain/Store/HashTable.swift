@@ -16,7 +16,7 @@ final class HashTable: Sendable {
     /// Shards grow one at a time, so growing never needs twice the memory.
     private static let shardCount = 256
 
-    /// So many slots are fetched into the processor's cache at once: one after the other, they take three times as long.
+    /// So many slots are fetched into the processor's cache at once; one after the other, each would wait for the memory.
     private static let aheadMax = 64
 
     private let storage = Mutex(Storage())

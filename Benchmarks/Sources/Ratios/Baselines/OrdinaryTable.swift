@@ -85,19 +85,19 @@ struct OrdinaryTable {
         return String(decoding: answer, as: UTF8.self)
     }
 
-    private static func open(_ path: String) throws -> OpaquePointer {
+    static func open(_ path: String) throws -> OpaquePointer {
         var database: OpaquePointer?
         let code = sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nil)
         guard code == SQLITE_OK, let database else { throw MeasurementError("\(path): SQLite \(code)") }
         return database
     }
 
-    private static func execute(_ sql: String, on database: OpaquePointer) throws {
+    static func execute(_ sql: String, on database: OpaquePointer) throws {
         let code = sqlite3_exec(database, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw MeasurementError("\(sql): SQLite \(code)") }
     }
 
-    private static func prepare(_ sql: String, on database: OpaquePointer) throws -> OpaquePointer {
+    static func prepare(_ sql: String, on database: OpaquePointer) throws -> OpaquePointer {
         var statement: OpaquePointer?
         let code = sqlite3_prepare_v2(database, sql, -1, &statement, nil)
         guard code == SQLITE_OK, let statement else { throw MeasurementError("\(sql): SQLite \(code)") }

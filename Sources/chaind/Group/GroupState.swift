@@ -25,8 +25,8 @@ struct GroupPace: Hashable, Sendable {
 /// Which way blocks go.
 enum TransferDirection: Sendable {
     case fromMember
-    /// And up to where the member has received any list by now.
-    case toMember(receivedHeight: Int)
+    /// And up to where the member has received any list by now, if it was asked.
+    case toMember(receivedHeight: Int?)
 }
 
 /// What is to be done now. Each is done at once, on its own, and ends with a call of `checked` or `synced`.
@@ -208,7 +208,8 @@ struct GroupState: Sendable {
     ) -> Bool {
         guard blocks >= pace.bulkBlocksMin else { return mayTransfer(with: address) }
         switch direction {
-        case .toMember(let height):
+        case .toMember(nil): return false
+        case .toMember(let height?):
             let isGettingOn = records[address]?.isGettingOn(receivedHeight: height, nowSeconds: nowSeconds) == true
             return !isGettingOn && mayTransfer(with: address)
         case .fromMember:

@@ -85,7 +85,7 @@ struct Exchange: Sendable {
         let ours = try await counted(try await rank(), below: damagedHeight)
         let point = BlockPoint(height: known.height, hash: known.headHash)
         guard known.height < ours.height, try await isOurs(point),
-            await mayTransfer(.toMember(receivedHeight: known.height), ours.height - known.height)
+            await mayTransfer(.toMember(receivedHeight: nil), ours.height - known.height)
         else { return nil }
         let answer = try await send(ours, after: point)
         guard answer.outcome == .adopted else { return nil }

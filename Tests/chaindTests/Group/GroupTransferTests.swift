@@ -89,7 +89,7 @@ import Testing
 
     @Test func manyBlocksAreSentOnlyToAMemberThatDoesNotGetOnItself() throws {
         var play = try GroupPlay(members: 1)
-        func maySend(_ blocks: Int = 4_096, receivedHeight: Int) -> Bool {
+        func maySend(_ blocks: Int = 4_096, receivedHeight: Int?) -> Bool {
             play.mayTransfer(.toMember(receivedHeight: receivedHeight), blocks: blocks, with: address(1))
         }
         #expect(maySend(receivedHeight: 7) == false, "it has had no time yet")
@@ -99,6 +99,7 @@ import Testing
         _ = play.due(after: 9)
         #expect(maySend(receivedHeight: 8) == false)
         _ = play.due(after: 1)
+        #expect(maySend(receivedHeight: nil) == false, "it is to be asked first")
         #expect(maySend(receivedHeight: 8) == true)
         // Also one whose list became shorter gets on: it adopts another.
         #expect(maySend(receivedHeight: 3) == false)

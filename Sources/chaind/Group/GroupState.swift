@@ -16,17 +16,6 @@ struct GroupPace: Hashable, Sendable {
     var syncSeconds = 5.0
     /// How many syncs may move blocks at once.
     var transfersMax = 4
-    /// So many blocks are moved once: from one member at a time, and to a member only if it does not fetch them itself.
-    var bulkBlocksMin = 4_096
-    /// How long other members are not asked while one sends so many blocks: it may be slow.
-    var bulkSeconds = 60.0
-}
-
-/// Which way blocks go.
-enum TransferDirection: Sendable {
-    case fromMember
-    /// And up to where the member has received any list by now, if it was asked.
-    case toMember(receivedHeight: Int?)
 }
 
 /// What is to be done now. Each is done at once, on its own, and ends with a call of `checked` or `synced`.
@@ -46,7 +35,7 @@ enum CheckResult: Sendable {
 enum SyncOutcome: Sendable {
     /// It ended well: the member's head, and the height of the last block that both lists have.
     case agreed(MemberHead, commonHeight: Int)
-    /// No blocks may be moved now: `mayTransfer` was false.
+    /// As many transfers as may be were under way: `mayTransfer` was false.
     case postponed
     /// One of the lists changed meanwhile; how, in a line. It is tried again soon.
     case overtaken(String)
@@ -96,8 +85,6 @@ struct GroupState: Sendable {
     /// Whether the node still has to become a member against what others decided before its start.
     private var isTold: Bool
     private var transferring: Set<MemberAddress> = []
-    /// The member that many blocks come from, and since when.
-    private var bulk: (address: MemberAddress, startSeconds: Double)?
     /// Who waits for a transfer, in turn. At most one place a member.
     private var waiting: [MemberAddress] = []
     private var ownAddressTakenSeconds = -Double.infinity
@@ -202,25 +189,8 @@ struct GroupState: Sendable {
     // MARK: Transfers
 
     /// Whether a sync that is under way may move blocks now. If not it ends as `postponed`, and `due` names the member
-    /// again: as soon as a transfer has ended if there are too many, those who wait longest first; else at its next turn.
-    mutating func mayTransfer(
-        _ direction: TransferDirection, blocks: Int, with address: MemberAddress, nowSeconds: Double
-    ) -> Bool {
-        guard blocks >= pace.bulkBlocksMin else { return mayTransfer(with: address) }
-        switch direction {
-        case .toMember(nil): return false
-        case .toMember(let height?):
-            let isGettingOn = records[address]?.isGettingOn(receivedHeight: height, nowSeconds: nowSeconds) == true
-            return !isGettingOn && mayTransfer(with: address)
-        case .fromMember:
-            if let bulk, bulk.address != address, nowSeconds - bulk.startSeconds < pace.bulkSeconds { return false }
-            guard mayTransfer(with: address) else { return false }
-            bulk = (address, nowSeconds)
-            return true
-        }
-    }
-
-    private mutating func mayTransfer(with address: MemberAddress) -> Bool {
+    /// again as soon as a transfer has ended, those who wait longest first.
+    mutating func mayTransfer(with address: MemberAddress) -> Bool {
         if transferring.contains(address) { return true }
         if transferring.count < pace.transfersMax, waiting.isEmpty {
             transferring.insert(address)
@@ -231,10 +201,7 @@ struct GroupState: Sendable {
     }
 
     /// Blocks no longer move between this node and the member. The end of the sync says so as well.
-    mutating func transferEnded(with address: MemberAddress) {
-        transferring.remove(address)
-        if bulk?.address == address { bulk = nil }
-    }
+    mutating func transferEnded(with address: MemberAddress) { transferring.remove(address) }
 
     private var isTransferDue: Bool {
         guard transferring.count < pace.transfersMax, let first = waiting.first else { return false }
@@ -263,7 +230,7 @@ struct GroupState: Sendable {
 
     /// A sync ended, in any way.
     mutating func synced(_ address: MemberAddress, outcome: SyncOutcome, nowSeconds: Double) -> [GroupEvent] {
-        transferEnded(with: address)
+        transferring.remove(address)
         guard let known = records[address] else { return [] }
         let jitter = Double.random(in: 0.9...1.1, using: &generator)
         records[address]?.syncEnded(outcome, jitter: jitter, nowSeconds: nowSeconds)

@@ -84,8 +84,6 @@ struct MemberRecord: Sendable {
     private var nextSyncSeconds = -Double.infinity
     private var hasChange = false
     private var hold = Hold.none
-    /// Up to where it had received many blocks that it lacks, and since when.
-    private var received: (height: Int, sinceSeconds: Double)?
     private var refusedBackoff: Backoff
     private var overtakenBackoff: Backoff
 
@@ -119,12 +117,6 @@ struct MemberRecord: Sendable {
         isCheckUnderWay = true
         lastCheckSeconds = nowSeconds
         nextCheckSeconds = nowSeconds + pace.checkSeconds
-    }
-
-    /// Whether a member that lacks many blocks fetches them itself: it has received more lately, or had no time yet to.
-    mutating func isGettingOn(receivedHeight: Int, nowSeconds: Double) -> Bool {
-        if received?.height != receivedHeight { received = (receivedHeight, nowSeconds) }
-        return nowSeconds - (received?.sinceSeconds ?? nowSeconds) < 2 * pace.syncSeconds
     }
 
     mutating func syncBegins() {

@@ -11,7 +11,7 @@ struct ExchangeReport: Sendable {
         case received(blocks: Int, AdoptionResult?)
         /// Our own blocks after a damaged one that nobody has were appended again.
         case appendedAgain(AdoptionResult)
-        /// Other transfers go first, or the member fetches the blocks itself.
+        /// As many transfers as may be are under way.
         case postponed
     }
 
@@ -43,8 +43,8 @@ struct Exchange: Sendable {
     let latestTimestamp: Int64
     /// Blocks of ours that are damaged, ascending, and for which every member was asked in vain.
     let damagedHeights: [Int]
-    /// Whether so many blocks may be moved now.
-    let mayTransfer: @Sendable (TransferDirection, _ blocks: Int) async -> Bool
+    /// Whether blocks may be moved now.
+    let mayTransfer: @Sendable () async -> Bool
 
     /// Brings both lists together.
     ///
@@ -60,15 +60,10 @@ struct Exchange: Sendable {
         let ours = try await counted(whole, below: damagedHeight)
         let theirRank = ListRank(
             finalHeight: theirs.finalHeight, height: theirs.head.height, headHash: theirs.head.hash)
-        let isBehind = theirRank > ours
-        // A conflict is to be seen on both sides, so that these blocks are sent whoever asks.
-        let replacesSettled = common.height < theirs.settledHeight
-        let blocks = isBehind ? theirRank.height - common.height : replacesSettled ? 0 : ours.height - common.height
-        let received = max(theirs.head.height, staged?.height ?? 0)
-        guard await mayTransfer(isBehind ? .fromMember : .toMember(receivedHeight: received), blocks) else {
+        guard await mayTransfer() else {
             return ExchangeReport(movement: .postponed, memberHead: memberHead, common: common)
         }
-        if isBehind {
+        if theirRank > ours {
             return try await pull(memberHead, theirRank, after: common, ours, damagedHeight: damagedHeight)
         }
         if damagedHeight != nil, ours == theirRank { return try await appendAgain(after: common, memberHead) }
@@ -84,9 +79,7 @@ struct Exchange: Sendable {
         let damagedHeight = list.damagedHeight(among: damagedHeights, above: known.height)
         let ours = try await counted(try await rank(), below: damagedHeight)
         let point = BlockPoint(height: known.height, hash: known.headHash)
-        guard known.height < ours.height, try await isOurs(point),
-            await mayTransfer(.toMember(receivedHeight: nil), ours.height - known.height)
-        else { return nil }
+        guard known.height < ours.height, try await isOurs(point), await mayTransfer() else { return nil }
         let answer = try await send(ours, after: point)
         guard answer.outcome == .adopted else { return nil }
         return report(of: answer, ours, to: known, after: point)

@@ -137,7 +137,7 @@ actor Replica {
     func perform(_ work: Work) async {
         switch work {
         case .group(.check(let address)): await check(address)
-        case .group(.sync(let address)): _ = await sync(with: address, isAsked: false)
+        case .group(.sync(let address)): _ = await sync(with: address)
         case .join(let address):
             await joinCandidate(address)
             joining.remove(address)
@@ -174,13 +174,12 @@ actor Replica {
 
     /// Syncs with a member.
     ///
-    /// - Parameter isAsked: whether somebody waits for it, so that all that may be moved is moved now.
     /// - Returns: what it came to, for whoever asked for a round.
-    func sync(with address: MemberAddress, isAsked: Bool = true) async -> RoundAnswer.Member {
+    func sync(with address: MemberAddress) async -> RoundAnswer.Member {
         let outcome: SyncOutcome
         var told = (outcome: "equal", blocks: 0, detail: "")
         do throws(ExchangeError) {
-            let report = try await exchange(with: address, isAsked: isAsked)
+            let report = try await exchange(with: address)
             switch report.movement {
             case .equal: break
             case .sent(let blocks): told = ("sent", blocks, "")
@@ -243,14 +242,12 @@ actor Replica {
         return replacements
     }
 
-    private func exchange(
-        with address: MemberAddress, isAsked: Bool
-    ) async throws(ExchangeError) -> ExchangeReport {
+    private func exchange(with address: MemberAddress) async throws(ExchangeError) -> ExchangeReport {
         if list.status.headHash == .zero { await repairHead(from: address) }
         let exchange = Exchange(
             list: list, transport: transport, address: address, latestTimestamp: time.latestTimestamp,
             damagedHeights: unrepairedHeights,
-            mayTransfer: { await self.mayTransfer($0, blocks: isAsked ? 0 : $1, with: address) })
+            mayTransfer: { await self.mayTransfer(with: address) })
         let now = nowSeconds()
         if let known = group.records[address]?.head, group.records[address]?.commonPoint?.height == known.height,
             now - statusSeconds[address, default: -.infinity] < settings.pace.syncSeconds,
@@ -264,9 +261,7 @@ actor Replica {
         return try await exchange.run(with: theirs)
     }
 
-    private func mayTransfer(_ direction: TransferDirection, blocks: Int, with address: MemberAddress) -> Bool {
-        group.mayTransfer(direction, blocks: blocks, with: address, nowSeconds: nowSeconds())
-    }
+    private func mayTransfer(with address: MemberAddress) -> Bool { group.mayTransfer(with: address) }
 
     /// Asks a member for its head, and exchanges with it what each knows of the members and of the time.
     private func status(of address: MemberAddress) async throws(ExchangeError) -> StatusMessage {

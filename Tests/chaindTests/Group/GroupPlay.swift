@@ -70,13 +70,6 @@ struct GroupPlay {
         _ = group.synced(member, outcome: outcome, nowSeconds: nowSeconds)
     }
 
-    /// Whether a sync may move blocks now.
-    mutating func mayTransfer(
-        _ direction: TransferDirection = .fromMember, blocks: Int = 1, with member: MemberAddress
-    ) -> Bool {
-        group.mayTransfer(direction, blocks: blocks, with: member, nowSeconds: nowSeconds)
-    }
-
     mutating func hear(_ member: MemberAddress, nodeID: String? = nil) -> [GroupEvent] {
         group.heard(from: member, head: head(of: member, nodeID: nodeID), nowSeconds: nowSeconds)
     }

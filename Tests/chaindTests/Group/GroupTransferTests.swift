@@ -10,10 +10,10 @@ import Testing
         var play = try GroupPlay(members: 7)
         #expect(play.due().count == 14)
         for number in 1...7 { play.succeed(address(number)) }
-        for number in 1...4 { #expect(play.mayTransfer(with: address(number)) == true) }
-        #expect(play.mayTransfer(with: address(1)) == true)
+        for number in 1...4 { #expect(play.group.mayTransfer(with: address(number)) == true) }
+        #expect(play.group.mayTransfer(with: address(1)) == true)
         for number in 5...7 {
-            #expect(play.mayTransfer(with: address(number)) == false)
+            #expect(play.group.mayTransfer(with: address(number)) == false)
             play.sync(address(number), .postponed)
         }
         // Neither a change nor its turn lets anybody past those who wait.
@@ -22,7 +22,7 @@ import Testing
         play.group.transferEnded(with: address(3))
         #expect(play.group.nextDueSeconds == -.infinity)
         #expect(play.due() == [.sync(address(5))])
-        #expect(play.mayTransfer(with: address(5)) == true)
+        #expect(play.group.mayTransfer(with: address(5)) == true)
         // The end of a sync frees its place too, however it ended.
         play.sync(address(1), .failed("no answer"))
         play.agree(address(2))
@@ -33,9 +33,9 @@ import Testing
     @Test func whoIsForgottenOrRemovedWhileItWaitsLosesItsPlace() throws {
         var play = try GroupPlay(members: 4, pace: GroupPace(transfersMax: 1))
         _ = play.due()
-        #expect(play.mayTransfer(with: address(1)) == true)
+        #expect(play.group.mayTransfer(with: address(1)) == true)
         for number in 2...4 {
-            #expect(play.mayTransfer(with: address(number)) == false)
+            #expect(play.group.mayTransfer(with: address(number)) == false)
             play.sync(address(number), .postponed)
         }
         try play.group.membership.forget(address(2))
@@ -47,11 +47,11 @@ import Testing
     @Test func nobodyIsServedBeforeThoseWhoWait() throws {
         var play = try GroupPlay(members: 3, pace: GroupPace(transfersMax: 1))
         _ = play.due()
-        #expect(play.mayTransfer(with: address(1)) == true)
-        #expect(play.mayTransfer(with: address(2)) == false)
+        #expect(play.group.mayTransfer(with: address(1)) == true)
+        #expect(play.group.mayTransfer(with: address(2)) == false)
         play.sync(address(2), .postponed)
         play.group.transferEnded(with: address(1))
-        #expect(play.mayTransfer(with: address(3)) == false)
+        #expect(play.group.mayTransfer(with: address(3)) == false)
         play.sync(address(3), .postponed)
         #expect(play.due().filter { $0 != .sync(address(1)) } == [.sync(address(2))])
     }
@@ -59,50 +59,12 @@ import Testing
     @Test func theOneWhoseTurnIsNextStillEndsItsSync() throws {
         var play = try GroupPlay(members: 2, pace: GroupPace(transfersMax: 1))
         _ = play.due()
-        #expect(play.mayTransfer(with: address(1)) == true)
-        #expect(play.mayTransfer(with: address(2)) == false)
+        #expect(play.group.mayTransfer(with: address(1)) == true)
+        #expect(play.group.mayTransfer(with: address(2)) == false)
         play.agree(address(1))
         #expect(play.due() == [])
         play.sync(address(2), .postponed)
         #expect(play.due() == [.sync(address(2))])
-    }
-
-    @Test func manyBlocksComeFromOneMemberAtATime() throws {
-        var play = try GroupPlay(members: 3)
-        _ = play.due()
-        #expect(play.mayTransfer(.fromMember, blocks: 4_096, with: address(1)) == true)
-        #expect(play.mayTransfer(.fromMember, blocks: 4_096, with: address(2)) == false)
-        #expect(play.mayTransfer(.fromMember, blocks: 4_095, with: address(3)) == true)
-        play.sync(address(2), .postponed)
-        // Its turn comes as always, and then the first one may be slow.
-        #expect(play.due(after: 0) == [])
-        #expect(play.due(after: 6).contains(.sync(address(2))))
-        #expect(play.mayTransfer(.fromMember, blocks: 4_096, with: address(2)) == false)
-        play.sync(address(2), .postponed)
-        #expect(play.due(after: 54).contains(.sync(address(2))))
-        #expect(play.mayTransfer(.fromMember, blocks: 4_096, with: address(2)) == true)
-        play.sync(address(1), .failed("no answer"))
-        #expect(play.mayTransfer(.fromMember, blocks: 4_096, with: address(3)) == false)
-        play.sync(address(2), .failed("no answer"))
-        #expect(play.mayTransfer(.fromMember, blocks: 4_096, with: address(3)) == true)
-    }
-
-    @Test func manyBlocksAreSentOnlyToAMemberThatDoesNotGetOnItself() throws {
-        var play = try GroupPlay(members: 1)
-        func maySend(_ blocks: Int = 4_096, receivedHeight: Int?) -> Bool {
-            play.mayTransfer(.toMember(receivedHeight: receivedHeight), blocks: blocks, with: address(1))
-        }
-        #expect(maySend(receivedHeight: 7) == false, "it has had no time yet")
-        #expect(maySend(4_095, receivedHeight: 7) == true)
-        _ = play.due(after: 9)
-        #expect(maySend(receivedHeight: 8) == false)
-        _ = play.due(after: 9)
-        #expect(maySend(receivedHeight: 8) == false)
-        _ = play.due(after: 1)
-        #expect(maySend(receivedHeight: nil) == false, "it is to be asked first")
-        #expect(maySend(receivedHeight: 8) == true)
-        // Also one whose list became shorter gets on: it adopts another.
-        #expect(maySend(receivedHeight: 3) == false)
     }
 
     @Test(arguments: 0..<20)
@@ -117,7 +79,7 @@ import Testing
                 switch action {
                 case .check(let member): play.succeed(member)
                 case .sync(let member):
-                    if play.mayTransfer(with: member) {
+                    if play.group.mayTransfer(with: member) {
                         underWay.append(member)
                     } else {
                         play.sync(member, .postponed)

@@ -134,6 +134,29 @@ struct ForkTests {
         }
     }
 
+    /// Which is checked while the piece before it is stored.
+    @Test func aBadBlockOfALaterPieceIsRefusedToo() async throws {
+        try await withLists(2) { lists in
+            try await lists[0].appendTexts(8_000, "a")
+            try await lists[0].appendTexts(8_000, "b")
+            try await lists[0].appendTexts(1_000, "c")
+            var runs = try await lists[0].runs(from: 1)
+            let last = runs.removeLast()
+            try #require(runs.count > 64)
+            var content = last.content
+            content[content.count - 1] ^= 1
+            runs.append(try #require(BlockRun(firstHeight: last.firstHeight, count: last.count, content: content)))
+            var reception = try await lists[1].list.reception(after: 0, hash: Block.genesis.hash)
+            do {
+                _ = try await reception.take(runs, latestTimestamp: .max)
+                Issue.record("a bad block was taken")
+            } catch ReceptionError.invalid(let fault) {
+                #expect(fault.height == last.endHeight - 1 && fault.kind == .hash)
+            }
+            #expect(try await lists[1].list.validate().fault == nil)
+        }
+    }
+
     @Test func ofTwoAdoptionsOfOneBranchTheLaterOneIsDone() async throws {
         try await withLists(2) { lists in
             // More than one transaction looks at, so that the other comes in between.

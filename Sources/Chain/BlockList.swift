@@ -249,7 +249,8 @@ public final class BlockList: Sendable {
         let file = try OfflineFile(path: path)
         defer { file.close() }
         let readers = scanReaders(
-            path: path, count: coreCount, source: .offline(parameters: file.parameters), lanes: lanes)
+            path: path, count: coreCount, source: .offline(parameters: file.parameters), lanes: lanes,
+            isBackground: false)
         // An empty table lacks the genesis.
         let end = max(1, try await readers[0].endHeight())
         let validation = ListValidation(end: end, stopsAtFirstFault: true, readers: readers) { checkedEnd, _ in
@@ -269,9 +270,11 @@ public final class BlockList: Sendable {
     }
 
     private static func scanReaders(
-        path: String, count: Int, source: StoreReader.Source, lanes: HashLanes
+        path: String, count: Int, source: StoreReader.Source, lanes: HashLanes, isBackground: Bool = true
     ) -> [StoreReader] {
-        (0..<max(1, count)).map { _ in StoreReader(path: path, source: source, lanes: lanes, isBackground: true) }
+        (0..<max(1, count)).map { _ in
+            StoreReader(path: path, source: source, lanes: lanes, isBackground: isBackground)
+        }
     }
 
     private static var coreCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

@@ -33,11 +33,12 @@ final class Lookups: Sendable {
             defer { pool.isReading = true }
             return !pool.isReading
         }
-        if starts { Task { await readAll(on: reader) } }
+        if starts { readNext() }
     }
 
-    private func readAll(on reader: isolated StoreReader) async {
-        while true {
+    /// Reads a batch. Whoever else wants to read has a turn before the next one.
+    private func readNext() {
+        reader.perform { [self] reader in
             let batch = pool.withLock { pool in
                 let batch = Array(pool.waiting.prefix(Lookups.batchMax))
                 pool.waiting.removeFirst(batch.count)
@@ -45,12 +46,12 @@ final class Lookups: Sendable {
                 return batch
             }
             if batch.isEmpty { return }
-            reader.forEachBlock(at: batch.map(\.height)) { [state] index, result in
+            // All are answered together: whoever waits for several wakes up once.
+            for (request, result) in zip(batch, reader.blocks(at: batch.map(\.height))) {
                 if case .failure(.damaged(let height)) = result { state.damaged(height) }
-                batch[index].answer(result.map { $0 })
+                request.answer(result.map { $0 })
             }
-            // Whoever else wants to read has a turn between two batches.
-            await Task.yield()
+            readNext()
         }
     }
 }

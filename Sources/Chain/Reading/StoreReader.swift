@@ -10,7 +10,7 @@ actor StoreReader {
         case offline(parameters: String)
     }
 
-    private let executor: any SerialExecutor
+    private let executor: ThreadExecutor
     private let path: String
     private let source: Source
     let lanes: HashLanes
@@ -21,10 +21,14 @@ actor StoreReader {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
+    /// Calls `body` on the actor's thread when it has done what came before.
+    nonisolated func perform(_ body: @escaping @Sendable (isolated StoreReader) -> Void) {
+        executor.perform { self.assumeIsolated(body) }
+    }
+
     /// - Parameter isBackground: whether its thread gives way to others.
     init(path: String, source: Source, lanes: HashLanes = .none, isBackground: Bool = false) {
-        executor =
-            isBackground ? BackgroundExecutor(label: "chain.scan") : QueueExecutor(label: "chain.reader")
+        executor = ThreadExecutor(isBackground: isBackground)
         self.path = path
         self.source = source
         self.lanes = lanes
@@ -69,24 +73,24 @@ actor StoreReader {
         try reading(0) { connection throws(SQLiteError) in try RunStatements.endHeight(on: connection) }
     }
 
-    /// Reads the blocks at heights that the list has, and calls `body` with each one's place among these heights.
-    func forEachBlock(at heights: [Int], _ body: @Sendable (Int, Result<Block, ReadError>) -> Void) {
+    /// Reads the blocks at heights that the list has.
+    func blocks(at heights: [Int]) -> [Result<Block, ReadError>] {
+        defer { endTransaction() }
         do throws(ReadError) {
-            try reading(heights[0]) { connection throws(SQLiteError) in
+            return try reading(heights[0]) { connection throws(SQLiteError) in
                 // One read transaction, so that the file is locked once.
                 if heights.count > 1 { try connection.execute("BEGIN") }
-                for (index, height) in heights.enumerated() {
+                return heights.map { height in
                     do throws(SQLiteError) {
-                        body(index, .success(try CheckedRead.block(at: height, on: connection)))
+                        return .success(try CheckedRead.block(at: height, on: connection))
                     } catch {
-                        body(index, .failure(ReadError(error, at: height)))
+                        return .failure(ReadError(error, at: height))
                     }
                 }
             }
         } catch {
-            for index in heights.indices { body(index, .failure(error)) }
+            return heights.map { _ in .failure(error) }
         }
-        endTransaction()
     }
 
     private func endTransaction() {

@@ -26,7 +26,7 @@ actor FileRebuild {
     /// Bytes that are copied in one transaction.
     private static let copySizeBytesMax = 8 << 20
 
-    private let executor = QueueExecutor(label: "chain.rebuild")
+    private let executor = ThreadExecutor()
     let path: String
     /// The height after the last block that the new file is to have.
     var end = 0

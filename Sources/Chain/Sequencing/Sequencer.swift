@@ -42,7 +42,7 @@ final class Sequencer: Sendable {
     func append(_ request: AppendRequest, answer: @escaping Answer) {
         do throws(AppendError) {
             let waiter = Waiter(request: request, dataSizeBytes: try checkedSizeBytes(request), answer: answer)
-            if try push(waiter).get() { Task { await commitAll(on: writer) } }
+            if try push(waiter).get() { commitNext() }
         } catch {
             answer(.failure(error))
         }
@@ -93,14 +93,14 @@ final class Sequencer: Sendable {
         }
     }
 
-    private func commitAll(on writer: isolated StoreWriter) async {
-        while true {
+    /// Commits a batch. Whoever else wants to write has a turn before the next one.
+    private func commitNext() {
+        writer.perform { [self] writer in
             let batch = takeBatch()
             if batch.isEmpty { return }
             let results = writer.commit(batch.map(\.request), now: now())
             for (waiter, result) in zip(batch, results) { waiter.answer(result) }
-            // Whoever else wants to write has a turn between two batches.
-            await Task.yield()
+            commitNext()
         }
     }
 

@@ -6,7 +6,7 @@ import CSystemLibs
 ///
 /// After an error whose outcome is not clear it has no connection; the next batch opens one and reads the head back.
 actor StoreWriter {
-    private let executor = QueueExecutor(label: "chain.writer")
+    private let executor = ThreadExecutor()
     let path: String
     let state: ListState
     let hashes: HashTable
@@ -20,6 +20,11 @@ actor StoreWriter {
     private var knownHead: Head?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Calls `body` on the actor's thread when it has done what came before.
+    nonisolated func perform(_ body: @escaping @Sendable (isolated StoreWriter) -> Void) {
+        executor.perform { self.assumeIsolated(body) }
+    }
 
     /// - Parameter state: is told the head when the database is opened, and after each commit.
     init(path: String, state: ListState, hashes: HashTable) {

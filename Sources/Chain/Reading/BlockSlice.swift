@@ -112,14 +112,16 @@ public struct BlockSlices: AsyncSequence, Sendable {
         Iterator(list: list, nextHeight: firstHeight, remaining: limit)
     }
 
-    /// Reads the next pieces when one is asked for, and checks that each continues the last one.
+    /// Reads the next pieces while those before them are used, and checks that each continues the last one.
     public struct Iterator: AsyncIteratorProtocol, Sendable {
         let list: BlockList
         var nextHeight: Int
         var remaining: Int?
         var lastHash: Hash?
-        /// What was read ahead, the next one last.
+        /// What was read, the next one last.
         private var ahead: [BlockSlice] = []
+        /// The read of what follows that.
+        private var following: Task<Result<[BlockSlice], ReadError>, Never>?
 
         init(list: BlockList, nextHeight: Int, remaining: Int?) {
             self.list = list
@@ -129,15 +131,35 @@ public struct BlockSlices: AsyncSequence, Sendable {
 
         /// The next piece; `nil` at the end of the range or of the list.
         public mutating func next() async throws(ReadError) -> BlockSlice? {
-            if ahead.isEmpty {
-                ahead = try await list.slices(from: nextHeight, blocksMax: remaining ?? Int.max).reversed()
-            }
+            if ahead.isEmpty { try await readOn() }
             guard let slice = ahead.popLast() else { return nil }
             if let lastHash, slice.previousHash != lastHash { throw .listChanged }
             nextHeight = slice.endHeight
             lastHash = slice.lastHash
             remaining = remaining.map { $0 - slice.count }
             return slice
+        }
+
+        private mutating func readOn() async throws(ReadError) {
+            let slices: [BlockSlice]
+            if let following {
+                slices = try await following.value.get()
+                self.following = nil
+            } else {
+                slices = try await list.slices(from: nextHeight, blocksMax: remaining ?? Int.max)
+            }
+            ahead = slices.reversed()
+            guard let endHeight = slices.last?.endHeight, endHeight <= list.height else { return }
+            let blocksMax = remaining.map { $0 - (endHeight - nextHeight) } ?? Int.max
+            guard blocksMax > 0 else { return }
+            // Who leaves a stream leaves one small read behind.
+            following = Task { [list] in
+                do throws(ReadError) {
+                    return .success(try await list.slices(from: endHeight, blocksMax: blocksMax))
+                } catch {
+                    return .failure(error)
+                }
+            }
         }
     }
 }

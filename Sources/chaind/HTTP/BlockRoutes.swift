@@ -11,6 +11,9 @@ struct BlockRoutes: Sendable {
     /// A page of at most this size is sent only once it is whole, so that damage in it is a 503 and not a cut.
     private static let wholePageSizeBytesMax = 2 << 20
 
+    /// As much of a longer one is written at a time.
+    private static let partSizeBytesMin = 192 << 10
+
     let list: BlockList
     let memory: MemoryBudget
     let logger: Logger
@@ -81,11 +84,13 @@ struct BlockRoutes: Sendable {
                 var page = page
                 try await writer.write(buffer)
                 do {
-                    var slice = ByteBuffer()
-                    while try await page.writeSlice(to: &slice) {
-                        try await writer.write(slice)
-                        slice = ByteBuffer()
+                    var part = ByteBuffer()
+                    while try await page.writeSlice(to: &part) {
+                        guard part.readableBytes >= BlockRoutes.partSizeBytesMin else { continue }
+                        try await writer.write(part)
+                        part.clear(minimumCapacity: part.capacity)
                     }
+                    try await writer.write(part)
                 } catch let error as ReadError {
                     logger.error("answer cut short", metadata: ["reason": "\(error)"])
                     throw error

@@ -56,6 +56,8 @@ struct ShortRoutes: Sendable {
         var fields: HTTPFields = [:]
         let content: ByteBuffer
         var memory: MemoryBudget.Share?
+        /// Whether an append was refused since too many wait.
+        var isQueueFull = false
     }
 
     let responder: NodeResponder
@@ -68,12 +70,13 @@ struct ShortRoutes: Sendable {
     ) {
         let start = ContinuousClock.now
         find(request, body: body, on: eventLoop) { result in
-            let answer: Answer
+            var answer: Answer
             switch result {
             case .success(let found): answer = found
             case .failure(let error):
                 let failure = responder.failure(for: error, route: request.route)
                 answer = Answer(status: failure.status, fields: failure.fields, content: failure.content)
+                if case AppendError.queueFull = error { answer.isQueueFull = true }
             }
             responder.metrics.record(
                 route: request.route, status: answer.status, duration: ContinuousClock.now - start)

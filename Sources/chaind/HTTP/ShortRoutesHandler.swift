@@ -28,6 +28,9 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// So much may wait before no more is read.
     private static let waitingMax = 16
+    /// How long a connection is not served after one of its appends found the queue full: to refuse the next ones at once would
+    /// take the processor from those that are taken.
+    private static let queueFullPause = TimeAmount.milliseconds(250)
 
     private let routes: ShortRoutes
     private let date: HTTPDate
@@ -124,6 +127,15 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
             sent?.futureResult.whenComplete { _ in withExtendedLifetime(memory) {} }
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
+        guard answer.isQueueFull else { return end(context: context) }
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: Self.queueFullPause) {
+            bound.value.handler.end(context: bound.value.context)
+        }
+    }
+
+    private func end(context: ChannelHandlerContext) {
+        guard case .answering = state else { return }
         state = .idle
         takeWaiting(context: context)
     }

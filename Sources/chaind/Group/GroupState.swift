@@ -16,6 +16,10 @@ struct GroupPace: Hashable, Sendable {
     var syncSeconds = 5.0
     /// How many syncs may move blocks at once.
     var transfersMax = 4
+    /// So many blocks are fetched from one member at a time, and what others send meanwhile is not taken: each has them all.
+    var bulkBlocksMin = 4_096
+    /// For how long: that member may be slow.
+    var bulkSeconds = 60.0
 }
 
 /// What is to be done now. Each is done at once, on its own, and ends with a call of `checked` or `synced`.
@@ -85,6 +89,8 @@ struct GroupState: Sendable {
     /// Whether the node still has to become a member against what others decided before its start.
     private var isTold: Bool
     private var transferring: Set<MemberAddress> = []
+    /// When fetches of many blocks began.
+    private var bulkStartSeconds: [MemberAddress: Double] = [:]
     /// Who waits for a transfer, in turn. At most one place a member.
     private var waiting: [MemberAddress] = []
     private var ownAddressTakenSeconds = -Double.infinity
@@ -203,6 +209,25 @@ struct GroupState: Sendable {
     /// Blocks no longer move between this node and the member. The end of the sync says so as well.
     mutating func transferEnded(with address: MemberAddress) { transferring.remove(address) }
 
+    /// Whether a sync that may move blocks may fetch so many now.
+    mutating func mayFetch(blocks: Int, from address: MemberAddress, nowSeconds: Double) -> Bool {
+        guard blocks >= pace.bulkBlocksMin else { return true }
+        guard !isFetchingMany(nowSeconds: nowSeconds) else { return false }
+        bulkStartSeconds[address] = nowSeconds
+        return true
+    }
+
+    /// Whether so many blocks may be sent to a member that was asked what it has: it has a turn to fetch them itself first.
+    mutating func maySend(blocks: Int, to address: MemberAddress, nowSeconds: Double) -> Bool {
+        guard blocks >= pace.bulkBlocksMin else { return true }
+        return records[address]?.hadTurnToFetch(nowSeconds: nowSeconds) != false
+    }
+
+    /// Whether many blocks are fetched from a member, so that none are taken that others send.
+    func isFetchingMany(nowSeconds: Double) -> Bool {
+        bulkStartSeconds.values.contains { nowSeconds - $0 < pace.bulkSeconds }
+    }
+
     private var isTransferDue: Bool {
         guard transferring.count < pace.transfersMax, let first = waiting.first else { return false }
         return records[first]?.isSyncUnderWay != true
@@ -231,6 +256,7 @@ struct GroupState: Sendable {
     /// A sync ended, in any way.
     mutating func synced(_ address: MemberAddress, outcome: SyncOutcome, nowSeconds: Double) -> [GroupEvent] {
         transferring.remove(address)
+        bulkStartSeconds[address] = nil
         guard let known = records[address] else { return [] }
         let jitter = Double.random(in: 0.9...1.1, using: &generator)
         records[address]?.syncEnded(outcome, jitter: jitter, nowSeconds: nowSeconds)

@@ -84,6 +84,8 @@ struct MemberRecord: Sendable {
     private var nextSyncSeconds = -Double.infinity
     private var hasChange = false
     private var hold = Hold.none
+    /// Since when it is known to lack many blocks.
+    private var lacksManySeconds: Double?
     private var refusedBackoff: Backoff
     private var overtakenBackoff: Backoff
 
@@ -117,6 +119,13 @@ struct MemberRecord: Sendable {
         isCheckUnderWay = true
         lastCheckSeconds = nowSeconds
         nextCheckSeconds = nowSeconds + pace.checkSeconds
+    }
+
+    /// Whether a member that lacks many blocks had the time to fetch them.
+    mutating func hadTurnToFetch(nowSeconds: Double) -> Bool {
+        let sinceSeconds = lacksManySeconds ?? nowSeconds
+        lacksManySeconds = sinceSeconds
+        return nowSeconds - sinceSeconds >= pace.syncSeconds
     }
 
     mutating func syncBegins() {
@@ -217,6 +226,7 @@ struct MemberRecord: Sendable {
             conflictHeight = nil
             syncError = nil
             hold = .none
+            lacksManySeconds = nil
             refusedBackoff.reset()
             overtakenBackoff.reset()
         case .postponed:

@@ -89,7 +89,7 @@ struct SyncRoutes: Sendable {
         switch received {
         case .adopted: return try await adoptionAnswer(adopted: true)
         case .ours: return try await adoptionAnswer(adopted: false)
-        case .unknown: throw HTTPFailure(.serviceUnavailable, "the list changed meanwhile")
+        case .unknown, .unwanted: throw HTTPFailure(.serviceUnavailable, "the list changed meanwhile")
         case .conflict(let height): throw HTTPFailure(.conflict, "it would replace block \(height), which is final")
         case .refused(let reason): throw HTTPFailure(.badRequest, reason)
         case .broken(let reason), .overtaken(let reason): throw HTTPFailure(.serviceUnavailable, reason)

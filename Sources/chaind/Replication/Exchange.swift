@@ -32,6 +32,8 @@ enum ExchangeError: Error {
     case refused(String)
     /// One list would replace settled blocks of the other.
     case conflict(height: Int)
+
+    fileprivate static let memberIsBusy = ExchangeError.overtaken("it fetches many blocks from a member now")
 }
 
 /// An exchange with a member. It owns no state that outlives it.
@@ -45,6 +47,10 @@ struct Exchange: Sendable {
     let damagedHeights: [Int]
     /// Whether blocks may be moved now.
     let mayTransfer: @Sendable () async -> Bool
+    /// Whether so many blocks may be fetched now.
+    let mayFetch: @Sendable (_ blocks: Int) async -> Bool
+    /// Whether so many blocks may be sent now to a member that was asked what it has.
+    let maySend: @Sendable (_ blocks: Int) async -> Bool
 
     /// Brings both lists together.
     ///
@@ -55,7 +61,7 @@ struct Exchange: Sendable {
         if BlockPoint(height: whole.height, hash: whole.headHash) == theirs.head {
             return ExchangeReport(memberHead: memberHead, common: theirs.head)
         }
-        let (common, staged) = try await commonBlock(theirHeight: theirs.head.height)
+        let (common, located) = try await commonBlock(theirHeight: theirs.head.height)
         let damagedHeight = list.damagedHeight(among: damagedHeights, above: common.height)
         let ours = try await counted(whole, below: damagedHeight)
         let theirRank = ListRank(
@@ -64,11 +70,19 @@ struct Exchange: Sendable {
             return ExchangeReport(movement: .postponed, memberHead: memberHead, common: common)
         }
         if theirRank > ours {
+            guard await mayFetch(theirRank.height - common.height) else {
+                throw .overtaken("many blocks come from another member now")
+            }
             return try await pull(memberHead, theirRank, after: common, ours, damagedHeight: damagedHeight)
         }
         if damagedHeight != nil, ours == theirRank { return try await appendAgain(after: common, memberHead) }
         // A transfer to the member that broke off goes on where it did.
-        let start = if let staged, staged.height > common.height, try await isOurs(staged) { staged } else { common }
+        var start = common
+        if let staged = located?.staged, staged.height > common.height, try await isOurs(staged) { start = staged }
+        if located?.isBusy == true { throw .memberIsBusy }
+        guard await maySend(ours.height - common.height) else {
+            throw .overtaken("it lacks many blocks and has a turn to fetch them")
+        }
         return try await push(ours, to: memberHead, after: start, common: common)
     }
 
@@ -111,18 +125,18 @@ struct Exchange: Sendable {
         }
     }
 
-    /// The last block that both lists have, and the end of what the member has staged.
-    private func commonBlock(theirHeight: Int) async throws(ExchangeError) -> (BlockPoint, staged: BlockPoint?) {
+    /// The last block that both lists have, and what the member said last.
+    private func commonBlock(theirHeight: Int) async throws(ExchangeError) -> (BlockPoint, LocateAnswer?) {
         do {
             let height = min(theirHeight, list.status.height)
-            var staged: BlockPoint?
+            var located: LocateAnswer?
             let common = try await CommonBlock.find(in: list, upTo: height) { points in
                 let answer = try await transport.locate(address, points)
-                staged = answer.staged
+                located = answer
                 return answer.list
             }
             guard let common else { throw ExchangeError.refused("its list begins with another genesis") }
-            return (common, staged)
+            return (common, located)
         } catch let error as ExchangeError {
             throw error
         } catch {
@@ -164,7 +178,7 @@ struct Exchange: Sendable {
                     nodeID: memberHead.nodeID, height: stream.header.head.height, headHash: stream.header.head.hash),
                 common: stream.header.head)
         case .ours: return ExchangeReport(memberHead: memberHead, common: common)
-        case .unknown: throw .overtaken("our list changed meanwhile")
+        case .unknown, .unwanted: throw .overtaken("our list changed meanwhile")
         case .overtaken(let reason): throw .overtaken(reason)
         case .conflict(let height): throw .conflict(height: height)
         case .refused(let reason): throw .refused(reason)
@@ -223,6 +237,7 @@ struct Exchange: Sendable {
         case .adopted, .ours: return report(of: answer, ours, to: memberHead, after: common)
         case .unknown: throw .overtaken("its list changed meanwhile")
         case .conflict: throw .conflict(height: common.height + 1)
+        case .busy: throw .memberIsBusy
         case .refused: throw .failed("it refused our blocks: \(answer.detail)")
         }
     }

@@ -46,6 +46,8 @@ struct LocateAnswer: Hashable, Sendable {
     var list: BlockPoint?
     /// The highest end of something that it has staged, whatever the points were.
     var staged: BlockPoint?
+    /// Whether it takes no blocks now, since it fetches many from a member.
+    var isBusy = false
 }
 
 /// What became of the blocks that a node was sent.
@@ -61,6 +63,8 @@ struct PushAnswer: Hashable, Sendable {
         case conflict
         /// It has not got the block that they begin after.
         case unknown
+        /// It fetches many from a member.
+        case busy
     }
 
     var outcome: Outcome
@@ -161,12 +165,16 @@ extension LocateRequest: Codable {
 }
 
 extension LocateAnswer: Codable {
-    private enum CodingKeys: String, CodingKey { case list, staged }
+    private enum CodingKeys: String, CodingKey {
+        case list, staged
+        case isBusy = "busy"
+    }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(list, forKey: .list)
         try container.encode(staged, forKey: .staged)
+        try container.encode(isBusy, forKey: .isBusy)
     }
 }
 

@@ -51,7 +51,9 @@ extension Replica {
         let hashes = try await list.storedHashes(at: request.points.map(\.height))
         let known = zip(request.points, hashes).filter { $0.hash == $1 }.last?.0
         let staged = try await list.stagedHeads().max { $0.height < $1.height }
-        return LocateAnswer(list: known, staged: staged.map { BlockPoint(height: $0.height, hash: $0.hash) })
+        return LocateAnswer(
+            list: known, staged: staged.map { BlockPoint(height: $0.height, hash: $0.hash) },
+            isBusy: isFetchingMany)
     }
 
     /// A member asks for what follows one of its blocks; `nil` if that is not in our list.
@@ -68,7 +70,9 @@ extension Replica {
 
     /// A member sends blocks.
     func take(_ stream: IncomingStream) async throws -> PushAnswer {
-        let received = await StreamReceiver(list: list, latestTimestamp: time.latestTimestamp).receive(stream)
+        var receiver = StreamReceiver(list: list, latestTimestamp: time.latestTimestamp)
+        receiver.isWanted = { await !self.isFetchingMany }
+        let received = await receiver.receive(stream)
         var detail = ""
         let outcome: PushAnswer.Outcome
         switch received {
@@ -77,6 +81,7 @@ extension Replica {
             outcome = .adopted
         case .ours: outcome = .ours
         case .unknown: outcome = .unknown
+        case .unwanted: outcome = .busy
         case .overtaken(let reason):
             outcome = .unknown
             detail = reason
@@ -91,6 +96,8 @@ extension Replica {
         return PushAnswer(
             outcome: outcome, head: BlockPoint(height: rank.height, hash: rank.headHash), detail: detail)
     }
+
+    private var isFetchingMany: Bool { group.isFetchingMany(nowSeconds: nowSeconds()) }
 
     /// A member stops.
     func answer(_ leave: LeaveMessage) {

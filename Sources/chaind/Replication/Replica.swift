@@ -137,7 +137,7 @@ actor Replica {
     func perform(_ work: Work) async {
         switch work {
         case .group(.check(let address)): await check(address)
-        case .group(.sync(let address)): _ = await sync(with: address)
+        case .group(.sync(let address)): _ = await sync(with: address, isAsked: false)
         case .join(let address):
             await joinCandidate(address)
             joining.remove(address)
@@ -174,12 +174,13 @@ actor Replica {
 
     /// Syncs with a member.
     ///
+    /// - Parameter isAsked: whether somebody waits for it, so that what the member lacks is sent now.
     /// - Returns: what it came to, for whoever asked for a round.
-    func sync(with address: MemberAddress) async -> RoundAnswer.Member {
+    func sync(with address: MemberAddress, isAsked: Bool = true) async -> RoundAnswer.Member {
         let outcome: SyncOutcome
         var told = (outcome: "equal", blocks: 0, detail: "")
         do throws(ExchangeError) {
-            let report = try await exchange(with: address)
+            let report = try await exchange(with: address, isAsked: isAsked)
             switch report.movement {
             case .equal: break
             case .sent(let blocks): told = ("sent", blocks, "")
@@ -242,12 +243,16 @@ actor Replica {
         return replacements
     }
 
-    private func exchange(with address: MemberAddress) async throws(ExchangeError) -> ExchangeReport {
+    private func exchange(
+        with address: MemberAddress, isAsked: Bool
+    ) async throws(ExchangeError) -> ExchangeReport {
         if list.status.headHash == .zero { await repairHead(from: address) }
         let exchange = Exchange(
             list: list, transport: transport, address: address, latestTimestamp: time.latestTimestamp,
             damagedHeights: unrepairedHeights,
-            mayTransfer: { await self.mayTransfer(with: address) })
+            mayTransfer: { await self.mayTransfer(with: address) },
+            mayFetch: { await self.mayFetch(blocks: $0, from: address) },
+            maySend: { isAsked ? true : await self.maySend(blocks: $0, to: address) })
         let now = nowSeconds()
         if let known = group.records[address]?.head, group.records[address]?.commonPoint?.height == known.height,
             now - statusSeconds[address, default: -.infinity] < settings.pace.syncSeconds,
@@ -262,6 +267,14 @@ actor Replica {
     }
 
     private func mayTransfer(with address: MemberAddress) -> Bool { group.mayTransfer(with: address) }
+
+    private func mayFetch(blocks: Int, from address: MemberAddress) -> Bool {
+        group.mayFetch(blocks: blocks, from: address, nowSeconds: nowSeconds())
+    }
+
+    private func maySend(blocks: Int, to address: MemberAddress) -> Bool {
+        group.maySend(blocks: blocks, to: address, nowSeconds: nowSeconds())
+    }
 
     /// Asks a member for its head, and exchanges with it what each knows of the members and of the time.
     private func status(of address: MemberAddress) async throws(ExchangeError) -> StatusMessage {

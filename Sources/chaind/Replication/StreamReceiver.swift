@@ -10,6 +10,8 @@ enum ReceivedStream: Sendable {
     case ours
     /// It begins after a block that we do not have.
     case unknown
+    /// Its blocks are fetched elsewhere; what was staged is kept.
+    case unwanted
     /// It would replace settled blocks, the first one at this height.
     case conflict(height: Int)
     /// Something in it is wrong: at which height, and what.
@@ -35,6 +37,8 @@ struct StreamReceiver: Sendable {
     var damagedHeight: Int?
     /// An operator decided that this list is to be adopted.
     var isForced = false
+    /// Whether the blocks are still wanted.
+    var isWanted: @Sendable () async -> Bool = { true }
 
     /// Takes a stream up to its end, and adopts it if it is better than our list.
     func receive(_ stream: IncomingStream) async -> ReceivedStream {
@@ -46,6 +50,7 @@ struct StreamReceiver: Sendable {
             var sizeBytes = 0
             var ending: StreamEnding?
             while ending == nil {
+                if runs.isEmpty, await !isWanted() { return .unwanted }
                 ending = await next(of: stream, into: &runs, &sizeBytes)
                 if ending == nil {
                     let shares = max(runs.count / Self.runsMin, sizeBytes / Self.sizeBytesMin)

@@ -70,6 +70,16 @@ struct GroupPlay {
         _ = group.synced(member, outcome: outcome, nowSeconds: nowSeconds)
     }
 
+    mutating func mayFetch(_ blocks: Int, from member: MemberAddress) -> Bool {
+        group.mayFetch(blocks: blocks, from: member, nowSeconds: nowSeconds)
+    }
+
+    mutating func maySend(_ blocks: Int, to member: MemberAddress) -> Bool {
+        group.maySend(blocks: blocks, to: member, nowSeconds: nowSeconds)
+    }
+
+    var isFetchingMany: Bool { group.isFetchingMany(nowSeconds: nowSeconds) }
+
     mutating func hear(_ member: MemberAddress, nodeID: String? = nil) -> [GroupEvent] {
         group.heard(from: member, head: head(of: member, nodeID: nodeID), nowSeconds: nowSeconds)
     }

@@ -67,6 +67,46 @@ import Testing
         #expect(play.due() == [.sync(address(2))])
     }
 
+    @Test func manyBlocksAreFetchedFromOneMemberAtATime() throws {
+        var play = try GroupPlay(members: 3)
+        _ = play.due()
+        #expect(play.mayFetch(4_096, from: address(1)) == true)
+        #expect(play.mayFetch(4_096, from: address(2)) == false)
+        #expect(play.mayFetch(4_095, from: address(2)) == true)
+        // The first one may be slow.
+        _ = play.due(after: 59)
+        #expect(play.mayFetch(4_096, from: address(2)) == false)
+        _ = play.due(after: 1)
+        #expect(play.mayFetch(4_096, from: address(2)) == true)
+        #expect(play.mayFetch(4_096, from: address(3)) == false)
+        play.sync(address(2), .failed("no answer"))
+        #expect(play.mayFetch(4_096, from: address(3)) == true)
+    }
+
+    @Test func nothingIsTakenWhileManyBlocksAreFetched() throws {
+        var play = try GroupPlay(members: 2)
+        _ = play.due()
+        #expect(play.mayFetch(4_095, from: address(1)) == true)
+        #expect(!play.isFetchingMany)
+        #expect(play.mayFetch(4_096, from: address(1)) == true)
+        #expect(play.isFetchingMany)
+        play.agree(address(1))
+        #expect(!play.isFetchingMany)
+    }
+
+    @Test func aMemberThatLacksManyBlocksHasATurnToFetchThem() throws {
+        var play = try GroupPlay(members: 1)
+        _ = play.due()
+        #expect(play.maySend(4_096, to: address(1)) == false)
+        #expect(play.maySend(4_095, to: address(1)) == true)
+        _ = play.due(after: 4)
+        #expect(play.maySend(5_000, to: address(1)) == false)
+        _ = play.due(after: 1)
+        #expect(play.maySend(5_000, to: address(1)) == true)
+        play.agree(address(1))
+        #expect(play.maySend(5_000, to: address(1)) == false)
+    }
+
     @Test(arguments: 0..<20)
     func everybodyGetsATurnWhileEverythingChangesAllTheTime(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)

@@ -18,6 +18,29 @@ struct GroupMeetingTests {
         }
     }
 
+    /// Each member has all of it, and each of them would send it.
+    @Test func aLongListComesToANewNodeOnce() async throws {
+        try await withGroup(count: 3, meeting: .none) { group in
+            let texts = (0..<8_000).map { "text \($0) " + String(repeating: "x", count: 8_000) }
+            for start in stride(from: 0, to: texts.count, by: 500) {
+                let answer = try await group.nodes[0].client.post(
+                    "/blocks/batch", ["data": Array(texts[start..<start + 500])])
+                #expect(answer.status == 200)
+            }
+            let sizeBytes = texts.reduce(0) { $0 + $1.utf8.count + 44 }
+            for new in 1...2 {
+                try await group.join(new, on: 0)
+                try await group.waitUntilTogether(Array(0...new))
+                #expect(try await group.waitUntilEqual(Array(0...new)).height == texts.count)
+                let moved = (0..<new).reduce(0) {
+                    $0 + group.traffic(from: new, to: $1).sizeBytes + group.traffic(from: $1, to: new).sizeBytes
+                }
+                #expect(moved > sizeBytes)
+                #expect(moved < sizeBytes * 3 / 2, "\(moved) bytes for a list of \(sizeBytes)")
+            }
+        }
+    }
+
     @Test func aNodeThatTakesAnAppendAtOnceIsAFoundingMemberAllTheSame() async throws {
         try await withGroup(count: 2, started: 1) { group in
             try await group.nodes[0].append("before")

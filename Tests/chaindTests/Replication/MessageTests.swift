@@ -35,7 +35,7 @@ import Testing
         try expectRoundTrip(LocateRequest(points: [Block.genesis.point, Block.hello.point]))
         try expectRoundTrip(LocateRequest(points: []))
         try expectRoundTrip(LocateAnswer(list: Block.hello.point, staged: nil))
-        try expectRoundTrip(LocateAnswer(list: nil, staged: Block.hello.point))
+        try expectRoundTrip(LocateAnswer(list: nil, staged: Block.hello.point, isBusy: true))
         for outcome in [PushAnswer.Outcome.adopted, .ours, .refused, .conflict, .unknown] {
             try expectRoundTrip(PushAnswer(outcome: outcome, head: Block.hello.point, detail: "height 1: \"hash\""))
         }

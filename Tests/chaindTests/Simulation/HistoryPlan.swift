@@ -73,6 +73,8 @@ struct HistoryPlan {
         endsEvenly = chance(0.3)
         settings.orphanSeconds = 30
         settings.settledAgeSeconds = [30, 60, 120, 600, 86_400, 86_400].randomElement(using: &generator) ?? 86_400
+        // As if the lists were long.
+        settings.pace.bulkBlocksMin = [1, 8, 4_096].randomElement(using: &generator) ?? 4_096
         let hasRot = chance(0.3)
         weights = Happening.allCases.compactMap { happening in
             let happens =

@@ -57,7 +57,7 @@ extension BlockList {
                 try await reader.scrubBlocks(from: start, below: end)
             }
             try await list(unlisted)
-            first = report.end
+            first = max(report.end, start + 1)
         }
     }
 

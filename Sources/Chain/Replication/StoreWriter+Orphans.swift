@@ -120,6 +120,7 @@ extension StoreWriter {
     ///     second block would be made.
     /// - Returns: how many were appended, and the id to go on after, `nil` at the end; `nil` if there is something to append
     ///   and the table was not compared.
+    /// - Throws: `WriteError`; nothing was appended then.
     func reappendOrphans(
         replacedBefore time: Int64, after id: Int, now: Int64, isIndexChecked: Bool
     ) throws(WriteError) -> (appended: Int, lastID: Int?)? {

@@ -1,4 +1,5 @@
-// How slow a stream may be. Only the time that a receiver waits for the sender counts, not what it needs itself.
+// How slow a stream may be. The time counts in which a receiver reads, also ahead of what it stores, and not that in which it
+// has read enough.
 
 /// The time that a sender has.
 struct StreamLimits: Sendable {

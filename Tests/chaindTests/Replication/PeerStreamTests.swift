@@ -77,6 +77,8 @@ import Testing
             #expect(found.parts == Array(sample.parts.prefix(found.parts.count)))
             #expect(found.parts == DecodedStream(Array(sample.bytes.prefix(length))).parts)
             #expect((found.error == nil) == (!breaks && length >= BlockStream.headerSizeBytes))
+            // Nobody is to blame for a connection that breaks, so that what came is kept.
+            if breaks, case .invalid(let reason) = found.error { Issue.record("blamed: \(reason)") }
         }
     }
 
@@ -136,12 +138,12 @@ import Testing
             height: 1, timestamp: 1_700_000_000, data: String(repeating: "x", count: 1 << 20),
             previousHash: Block.genesis.hash)
         var blocks = [Block.genesis, block]
-        while blocks.count < 40 {
+        while blocks.count < 100 {
             let last = blocks[blocks.count - 1]
             blocks.append(
                 Block(height: last.height + 1, timestamp: last.timestamp, data: last.data, previousHash: last.hash))
         }
-        let header = StreamHeader(after: blocks[0].point, head: blocks[39].point, finalHeight: 0)
+        let header = StreamHeader(after: blocks[0].point, head: blocks[99].point, finalHeight: 0)
         let parts = try blocks[1...].map { StreamPart.run(try #require(StreamSample.run(of: [$0]))) } + [.end]
         let sent = Mutex(0)
         try await withPeerServer { _, _ in
@@ -156,9 +158,9 @@ import Testing
         } _: { address in
             try await withPeerClient { transport in
                 let stream = try await transport.pull(address, header.after)
-                // Longer than anything may take to come.
+                // Longer than anything may take to come. The system's buffers alone may take 36 MiB.
                 try await Task.sleep(for: .seconds(2))
-                #expect(sent.withLock { $0 } < 30)
+                #expect(sent.withLock { $0 } < 70)
                 #expect(try await stream.collect() == parts)
             }
         }

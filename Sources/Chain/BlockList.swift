@@ -215,8 +215,9 @@ public final class BlockList: Sendable {
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
+            // Not in the background: until it has ended, hashes are not known.
             readers: BlockList.scanReaders(
-                path: path, count: BlockList.coreCount / 2, source: .live(state), lanes: lanes),
+                path: path, count: BlockList.coreCount / 2, source: .live(state), lanes: lanes, isBackground: false),
             hashes: hashes
         ) { [state] checkedEnd, firstFault in
             state.validated(upTo: min(checkedEnd, firstFault?.height ?? checkedEnd) - 1)
@@ -231,7 +232,8 @@ public final class BlockList: Sendable {
     ) async throws -> ValidationReport {
         let validation = ListValidation(
             end: end, state: state, stopsAtFirstFault: true,
-            readers: scanReaders(path: path, count: coreCount, source: .live(state), lanes: lanes)
+            readers: scanReaders(
+                path: path, count: coreCount, source: .live(state), lanes: lanes, isBackground: true)
         ) { _, _ in }
         let (faults, end) = try await validation.run()
         let fault = faults.first
@@ -270,7 +272,7 @@ public final class BlockList: Sendable {
     }
 
     private static func scanReaders(
-        path: String, count: Int, source: StoreReader.Source, lanes: HashLanes, isBackground: Bool = true
+        path: String, count: Int, source: StoreReader.Source, lanes: HashLanes, isBackground: Bool
     ) -> [StoreReader] {
         (0..<max(1, count)).map { _ in
             StoreReader(path: path, source: source, lanes: lanes, isBackground: isBackground)

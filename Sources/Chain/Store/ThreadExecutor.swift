@@ -8,14 +8,22 @@ import Synchronization
 final class ThreadExecutor: SerialExecutor {
     /// What the thread waits for.
     private final class Inbox: Sendable {
+        /// SCHED_IDLE, which the Glibc module does not show.
+        private static let idlePolicy: Int32 = 5
+
         private struct Content {
             var jobs: [@Sendable () -> Void] = []
             var isClosed = false
         }
 
+        private let isBackground: Bool
         private let content = Mutex(Content())
         /// Signalled once for each time that something is there and nothing was.
         private let arrived = DispatchSemaphore(value: 0)
+
+        init(isBackground: Bool) {
+            self.isBackground = isBackground
+        }
 
         func put(_ job: @escaping @Sendable () -> Void) {
             let isFirst = content.withLock { content in
@@ -31,7 +39,12 @@ final class ThreadExecutor: SerialExecutor {
         }
 
         /// Does what comes until the inbox is closed.
-        func run(afterEach: () -> Void) {
+        func run() {
+            if isBackground {
+                // Unlike a nice thread, such a one is stopped at once when another one wakes up (sched(7)).
+                var parameters = sched_param()
+                sched_setscheduler(0, Inbox.idlePolicy, &parameters)
+            }
             var isClosed = false
             while !isClosed {
                 arrived.wait()
@@ -39,15 +52,12 @@ final class ThreadExecutor: SerialExecutor {
                     isClosed = content.isClosed
                     return exchange(&content.jobs, with: [])
                 }
-                for job in jobs {
-                    job()
-                    afterEach()
-                }
+                for job in jobs { job() }
             }
         }
     }
 
-    private let inbox = Inbox()
+    private let inbox: Inbox
     private let thread: pthread_t
     /// Takes the jobs where there can be no more threads.
     private let queue: DispatchQueue?
@@ -55,21 +65,14 @@ final class ThreadExecutor: SerialExecutor {
     /// - Parameter isBackground: whether the thread gives way to others: it takes what they leave of the processor, and all
     ///   of it where there are none.
     init(isBackground: Bool = false) {
-        let run: @Sendable () -> Void = { [inbox] in
-            if isBackground {
-                var politeness = Politeness()
-                inbox.run { politeness.rest() }
-            } else {
-                inbox.run {}
-            }
-        }
+        inbox = Inbox(isBackground: isBackground)
         var thread = pthread_t()
-        let argument = Unmanaged.passRetained(Start(run))
+        let argument = Unmanaged.passRetained(inbox)
         let code = pthread_create(
             &thread, nil,
             { argument in
                 guard let argument else { return nil }
-                Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().run()
+                Unmanaged<Inbox>.fromOpaque(argument).takeRetainedValue().run()
                 return nil
             }, argument.toOpaque())
         self.thread = thread
@@ -79,14 +82,6 @@ final class ThreadExecutor: SerialExecutor {
         } else {
             argument.release()
             queue = DispatchQueue(label: "chain")
-        }
-    }
-
-    private final class Start: Sendable {
-        let run: @Sendable () -> Void
-
-        init(_ run: @escaping @Sendable () -> Void) {
-            self.run = run
         }
     }
 
@@ -107,49 +102,6 @@ final class ThreadExecutor: SerialExecutor {
             dispatchPrecondition(condition: .onQueue(queue))
         } else {
             precondition(pthread_equal(pthread_self(), thread) != 0, "not on the thread of the actor")
-        }
-    }
-}
-
-/// Has this thread give way to others.
-private struct Politeness: ~Copyable {
-    /// SCHED_IDLE, which the Glibc module does not show. Unlike a nice thread, such a one is stopped at once when another one
-    /// wakes up (sched(7)).
-    private static let idlePolicy: Int32 = 5
-    private static let restFactor: UInt64 = 4
-    private static let restNanosecondsMax: UInt64 = 100_000_000
-
-    /// What the kernel says of this thread: the time that it ran, and that it waited to run (proc(5)). Where it does not say
-    /// so there is no rest.
-    private let descriptor = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)
-    private var waitedNanoseconds: UInt64 = 0
-
-    init() {
-        var parameters = sched_param()
-        sched_setscheduler(0, Self.idlePolicy, &parameters)
-        waitedNanoseconds = read()
-    }
-
-    deinit { if descriptor >= 0 { close(descriptor) } }
-
-    /// Rests in proportion to what was waited since the last time: where others want the processor, each turn of this thread
-    /// leaves them the caches full of what it read.
-    mutating func rest() {
-        let waited = read()
-        let nanoseconds = min(Self.restFactor * (waited &- waitedNanoseconds), Self.restNanosecondsMax)
-        waitedNanoseconds = waited
-        guard nanoseconds > 0 else { return }
-        var time = timespec(tv_sec: 0, tv_nsec: Int(nanoseconds))
-        nanosleep(&time, nil)
-    }
-
-    private func read() -> UInt64 {
-        withUnsafeTemporaryAllocation(byteCount: 80, alignment: 1) { buffer in
-            let count = pread(descriptor, buffer.baseAddress, buffer.count, 0)
-            guard count > 0 else { return 0 }
-            let fields = buffer[..<count].split(separator: UInt8(ascii: " "))
-            guard fields.count == 3 else { return 0 }
-            return UInt64(String(decoding: fields[1], as: UTF8.self)) ?? 0
         }
     }
 }

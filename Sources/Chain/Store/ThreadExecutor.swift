@@ -8,9 +8,6 @@ import Synchronization
 final class ThreadExecutor: SerialExecutor {
     /// What the thread waits for.
     private final class Inbox: Sendable {
-        /// SCHED_IDLE, which the Glibc module does not show.
-        private static let idlePolicy: Int32 = 5
-
         private struct Content {
             var jobs: [@Sendable () -> Void] = []
             var isClosed = false
@@ -40,11 +37,7 @@ final class ThreadExecutor: SerialExecutor {
 
         /// Does what comes until the inbox is closed.
         func run() {
-            if isBackground {
-                // Unlike a nice thread, such a one is stopped at once when another one wakes up (sched(7)).
-                var parameters = sched_param()
-                sched_setscheduler(0, Inbox.idlePolicy, &parameters)
-            }
+            var politeness = isBackground ? Politeness() : nil
             var isClosed = false
             while !isClosed {
                 arrived.wait()
@@ -52,7 +45,10 @@ final class ThreadExecutor: SerialExecutor {
                     isClosed = content.isClosed
                     return exchange(&content.jobs, with: [])
                 }
-                for job in jobs { job() }
+                for job in jobs {
+                    job()
+                    politeness?.rest()
+                }
             }
         }
     }
@@ -102,6 +98,49 @@ final class ThreadExecutor: SerialExecutor {
             dispatchPrecondition(condition: .onQueue(queue))
         } else {
             precondition(pthread_equal(pthread_self(), thread) != 0, "not on the thread of the actor")
+        }
+    }
+}
+
+/// Has this thread give way to others.
+private struct Politeness: ~Copyable {
+    /// SCHED_IDLE, which the Glibc module does not show. Unlike a nice thread, such a one is stopped at once when another one
+    /// wakes up (sched(7)).
+    private static let idlePolicy: Int32 = 5
+    /// So many times as long as was waited.
+    private static let restFactor: UInt64 = 4
+    private static let restNanosecondsMax: UInt64 = 50_000_000
+
+    /// What the kernel says of this thread: the time that it ran, and that it waited to run (proc(5)). Where it does not say
+    /// so there is no rest.
+    private let descriptor = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC)
+    private var waitedNanoseconds: UInt64 = 0
+
+    init() {
+        var parameters = sched_param()
+        sched_setscheduler(0, Self.idlePolicy, &parameters)
+        waitedNanoseconds = read() ?? 0
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Rests in proportion to what was waited since the last time: where others want the processor too, each turn of this
+    /// thread leaves them the caches full of what it read.
+    mutating func rest() {
+        guard let waited = read(), waited > waitedNanoseconds else { return }
+        let nanoseconds = min(Self.restFactor * (waited - waitedNanoseconds), Self.restNanosecondsMax)
+        waitedNanoseconds = waited
+        var time = timespec(tv_sec: 0, tv_nsec: Int(nanoseconds))
+        nanosleep(&time, nil)
+    }
+
+    private func read() -> UInt64? {
+        withUnsafeTemporaryAllocation(byteCount: 80, alignment: 1) { buffer in
+            let count = pread(descriptor, buffer.baseAddress, buffer.count, 0)
+            guard count > 0 else { return nil }
+            let fields = buffer[..<count].split(separator: UInt8(ascii: " "))
+            guard fields.count == 3 else { return nil }
+            return UInt64(String(decoding: fields[1], as: UTF8.self))
         }
     }
 }

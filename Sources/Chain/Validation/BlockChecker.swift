@@ -50,6 +50,8 @@ struct BlockChecker {
             guard view.plainDataSizeBytes(index) != nil, timestamp <= view.timestamp(index) else { return false }
             timestamp = view.timestamp(index)
         }
+        // Before the hashes: this reads the texts one after the other into the processor's cache, and the lanes do not.
+        guard areTextsUTF8(indices, of: view) else { return false }
         let confirmed = view.confirmed(indices, after: previous.hash, by: lanes)
         for index in indices where confirmed.count < indices.count && !confirmed[index] {
             let previousHash = index == indices.lowerBound ? previous.hash : view.hash(index - 1)
@@ -57,8 +59,6 @@ struct BlockChecker {
                 block.computedHash(after: previousHash) == block.hash
             else { return false }
         }
-        // At last, when the texts are in the processor's cache.
-        guard areTextsUTF8(indices, of: view) else { return false }
         self.previous = Previous(
             hash: view.hash(indices.upperBound - 1), computedHash: nil, timestamp: timestamp)
         height += indices.count

@@ -10,6 +10,8 @@ func measureAppendsInProcess(_ bench: Bench) async throws -> [Row] {
     let (appends, sample) = (bench.scale.appends, bench.sample)
     let longPath = bench.folder + "/long.db"
     try FileManager.default.copyItem(atPath: try await bench.largeList(), toPath: longPath)
+    // Else it is written to the disk while appends are measured.
+    sync()
 
     var (shortSingle, shortTogether, longSingle, longTogether) = (Figures(), Figures(), Figures(), Figures())
     // The first run is not counted.

@@ -10,7 +10,11 @@ func measureFileValidation(_ bench: Bench) async throws -> [Row] {
     let table = try await OrdinaryTable(copying: list, to: tablePath)
     try await list.close()
 
-    var (validation, sums, tool, loop) = (Figures(), Figures(), Figures(), Figures())
+    let inMemory = ListInMemory(
+        sizes: TextSizes(name: "", sizesBytes: [bench.sample.dataSizeBytes]),
+        sizeBytesMax: bench.scale.memorySizeBytes)
+    let threads = ProcessInfo.processInfo.activeProcessorCount
+    var (validation, memory, sums, tool, loop) = (Figures(), Figures(), Figures(), Figures(), Figures())
     // The first run warms the page cache for all of them, and is not counted.
     for run in 0...bench.scale.runs {
         let validationSeconds = try await seconds {
@@ -26,6 +30,7 @@ func measureFileValidation(_ bench: Bench) async throws -> [Row] {
         let toolSeconds = try await seconds { hasTool = try table.readWithCommandLineTool() != nil }
         if run == 0 { continue }
         validation.add(validationSeconds)
+        memory.add(try await inMemory.nanoseconds(threads: threads, lanes: .best))
         sums.add(sumSeconds)
         if hasTool { tool.add(toolSeconds) }
         loop.add(
@@ -47,6 +52,9 @@ func measureFileValidation(_ bench: Bench) async throws -> [Row] {
         row(
             "the same by SQLite's C interface", sums.nanoseconds(per: bench.scale.blocks),
             remarks: "2 threads against 1"),
+        row(
+            "chaind in memory", memory, aim: .atMost(1.7),
+            remarks: "\(threads) threads each, and \(inMemory.dataSizesBytes.count.grouped) blocks"),
         row("SHA256_Init, Update, Final in memory, in C", loop, remarks: fewer),
     ] + others.map { row($0.name, $0.figures, aim: $0.aim, remarks: fewer) }
 }

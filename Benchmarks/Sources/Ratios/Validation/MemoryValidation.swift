@@ -29,8 +29,8 @@ func measureMemoryValidation(_ bench: Bench) async throws -> [Row] {
     return rows
 }
 
-/// How long the texts of a list are.
-private struct TextSizes {
+/// How long the texts of a list in memory are.
+struct TextSizes {
     let name: String
     /// In turn.
     let sizesBytes: [Int]
@@ -55,7 +55,7 @@ private struct TextSizes {
 }
 
 /// Valid runs of blocks.
-private struct ListInMemory: Sendable {
+struct ListInMemory: Sendable {
     let runs: [BlockRun]
     let dataSizesBytes: [Int]
 

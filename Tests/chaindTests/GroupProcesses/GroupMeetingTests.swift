@@ -21,7 +21,7 @@ struct GroupMeetingTests {
     /// Each member has all of it, and each of them would send it.
     @Test func aLongListComesToANewNodeOnce() async throws {
         try await withGroup(count: 3, meeting: .none) { group in
-            let texts = (0..<8_000).map { "text \($0) " + String(repeating: "x", count: 8_000) }
+            let texts = (0..<16_000).map { "text \($0) " + String(repeating: "x", count: 4_000) }
             for start in stride(from: 0, to: texts.count, by: 500) {
                 let answer = try await group.nodes[0].client.post(
                     "/blocks/batch", ["data": Array(texts[start..<start + 500])])

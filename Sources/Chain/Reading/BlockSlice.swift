@@ -143,8 +143,9 @@ public struct BlockSlices: AsyncSequence, Sendable {
         private mutating func readOn() async throws(ReadError) {
             let slices: [BlockSlice]
             if let following {
-                slices = try await following.value.get()
+                // Whoever asks again after an error has it read again.
                 self.following = nil
+                slices = try await following.value.get()
             } else {
                 slices = try await list.slices(from: nextHeight, blocksMax: remaining ?? Int.max)
             }

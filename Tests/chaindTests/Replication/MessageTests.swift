@@ -36,7 +36,7 @@ import Testing
         try expectRoundTrip(LocateRequest(points: []))
         try expectRoundTrip(LocateAnswer(list: Block.hello.point, staged: nil))
         try expectRoundTrip(LocateAnswer(list: nil, staged: Block.hello.point, isBusy: true))
-        for outcome in [PushAnswer.Outcome.adopted, .ours, .refused, .conflict, .unknown] {
+        for outcome in [PushAnswer.Outcome.adopted, .ours, .refused, .conflict, .unknown, .busy] {
             try expectRoundTrip(PushAnswer(outcome: outcome, head: Block.hello.point, detail: "height 1: \"hash\""))
         }
         try expectRoundTrip(LeaveMessage(address: address, nodeID: "id"))

@@ -29,7 +29,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
 
-.PHONY: run group demo test test-long simulation bench format lint libraries release baselines
+.PHONY: run group demo test test-long simulation bench format lint libraries release test-tools baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -49,11 +49,11 @@ demo: release
 	swift run --configuration release demo
 
 # One test after the other: many watch how long a node takes, and each of them runs one.
-test: libraries
+test: libraries test-tools
 	swift build --build-tests
 	swift test --skip-build --no-parallel $(TOLD)
 
-test-long: libraries
+test-long: libraries test-tools
 	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
 		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests' $(TOLD)
@@ -82,6 +82,14 @@ libraries:
 	@command -v swift >/dev/null || { echo "Swift 6.2 or later is needed: https://www.swift.org/install/" >&2; exit 1; }
 	@pkg-config --exists libcrypto sqlite3 2>/dev/null || { $(APT_GET) update && \
 		$(APT_GET) install --yes --no-install-recommends pkg-config libssl-dev libsqlite3-dev; }
+
+# What the tests run.
+TEST_TOOLS := etcd:etcd-server etcdctl:etcd-client openssl:openssl
+test-tools:
+	@missing=; for tool in $(TEST_TOOLS); do \
+		command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
+	done; \
+	[ -z "$$missing" ] || { $(APT_GET) update && $(APT_GET) install --yes --no-install-recommends $$missing; }
 
 # What it is measured against, from Debian's packages. Without one of them its rows say so.
 BASELINES := redis-server:redis-server nginx:nginx-light etcd:etcd-server initdb:postgresql-15 git:git \

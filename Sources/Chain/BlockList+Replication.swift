@@ -39,10 +39,15 @@ extension BlockList {
 
     /// Begins to receive the blocks that follow one of ours, in the list or at the end of a branch that is being received.
     ///
+    /// - Parameter isHeldBack: whether what follows our head does not go to the end of the list either before all of it
+    ///   is adopted.
     /// - Throws: `ReceptionError.listMoved` if we do not have that block.
-    public func reception(after height: Int, hash: Hash) async throws(ReceptionError) -> Reception {
+    public func reception(
+        after height: Int, hash: Hash, isHeldBack: Bool = false
+    ) async throws(ReceptionError) -> Reception {
         if let branch = try await stagedBranches().first(where: { $0.head.height == height && $0.head.hash == hash }) {
-            return Reception(list: self, writer: writer, state: state, last: branch.head, staged: branch)
+            return Reception(
+                list: self, writer: writer, state: state, last: branch.head, staged: branch, isHeldBack: isHeldBack)
         }
         let block: Block?
         do throws(ReadError) {
@@ -51,7 +56,8 @@ extension BlockList {
             throw ReceptionError(error)
         }
         guard let block, block.hash == hash else { throw .listMoved }
-        return Reception(list: self, writer: writer, state: state, last: Head(block), staged: nil)
+        return Reception(
+            list: self, writer: writer, state: state, last: Head(block), staged: nil, isHeldBack: isHeldBack)
     }
 
     private func stagedBranches() async throws(ReceptionError) -> [StagedBranch] {

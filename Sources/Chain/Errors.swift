@@ -117,6 +117,10 @@ public enum AppendError: Error, Hashable, Sendable, CustomStringConvertible {
     case unavailable(SQLiteError)
     /// The blocks of an earlier request with this key were replaced, and are still to be appended again.
     case pending(Hash)
+    /// It was not put in order by the group's engine of consensus, and will not be.
+    case notOrdered(reason: String)
+    /// It was sent to the group's engine of consensus, which did not answer in time: it may be appended, now or later.
+    case orderUnknown
     /// The list is closed.
     case closed
 
@@ -138,6 +142,8 @@ public enum AppendError: Error, Hashable, Sendable, CustomStringConvertible {
         case .damagedHead(let height), .damaged(let height): "block \(height) is damaged"
         case .unavailable(let error): "the database does not work at the moment (\(error))"
         case .pending(let identity): "block \(identity) was replaced and is still to be appended again"
+        case .notOrdered(let reason): "nothing was appended: \(reason)"
+        case .orderUnknown: "the outcome is unknown: etcd did not answer in time"
         case .closed: "the list is closed"
         }
     }

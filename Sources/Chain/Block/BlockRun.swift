@@ -100,6 +100,9 @@ public struct BlockRun: Hashable, Sendable {
         try result.get()
     }
 
+    /// Those of the blocks that stand at a height or below; `nil` if there are none.
+    public func part(upTo height: Int) -> BlockRun? { part(firstHeight..<max(firstHeight, height + 1)) }
+
     /// Those of the blocks that stand at these heights; `nil` if there are none.
     func part(_ heights: Range<Int>) -> BlockRun? {
         let heights = heights.clamped(to: firstHeight..<endHeight)

@@ -182,6 +182,9 @@ actor FileRebuild {
             if case .all = extent { continue }
             incomplete.append(table.name)
             if table.name == "idempotency" { try LostKeys(extent, now: now).keep(on: target) }
+            if table.name == "appends" {
+                try PropertyStatements.set(PropertyStatements.lostTagsTime, to: Int(now), on: target)
+            }
         }
         // What was only received is fetched again.
         try target.execute("DELETE FROM leftovers WHERE replaced IS NULL")

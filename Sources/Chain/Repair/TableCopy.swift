@@ -17,6 +17,7 @@ struct TableCopy {
         TableCopy(name: "leftovers", key: ["branch", "first"], columns: 5),
         TableCopy(name: "orphans", key: ["id"], columns: 9),
         TableCopy(name: "idempotency", key: ["key"], columns: 5, index: "idempotency_taken"),
+        TableCopy(name: "appends", key: ["position"], columns: 7, index: "appends_id"),
         TableCopy(name: "properties", key: ["name"], columns: 2),
         TableCopy(name: "repairs", key: ["id"], columns: 5),
     ]

@@ -9,10 +9,15 @@ public struct Reception: Sendable {
     /// The last block that was received, or the one that the first is to follow.
     private var last: Head
     private var staged: StagedBranch?
+    /// Whether nothing goes to the end of the list before it is known that all is to be adopted.
+    private let isHeldBack: Bool
     /// How many blocks were received.
     public private(set) var blocks = 0
 
-    init(list: BlockList, writer: StoreWriter, state: ListState, last: Head, staged: StagedBranch?) {
+    init(
+        list: BlockList, writer: StoreWriter, state: ListState, last: Head, staged: StagedBranch?, isHeldBack: Bool
+    ) {
+        self.isHeldBack = isHeldBack
         self.list = list
         self.writer = writer
         self.state = state
@@ -28,10 +33,14 @@ public struct Reception: Sendable {
 
     /// Checks consecutive blocks and stores them, in a transaction for every 2 MiB.
     ///
-    /// - Parameter latestTimestamp: the first block that is later, and what follows it, is not taken.
+    /// - Parameters:
+    ///   - tags: those of the blocks, which are stored with the first of them.
+    ///   - latestTimestamp: the first block that is later, and what follows it, is not taken.
     /// - Returns: false if not all was taken for that reason: the list counts only up to there.
     /// - Throws: `ReceptionError`; after a fault of the sender's, what was staged of its list is dropped.
-    public mutating func take(_ runs: [BlockRun], latestTimestamp: Int64) async throws(ReceptionError) -> Bool {
+    public mutating func take(
+        _ runs: [BlockRun], tags: [AppendTag] = [], latestTimestamp: Int64
+    ) async throws(ReceptionError) -> Bool {
         let pieces = ReceivedPiece.pieces(of: runs, after: last, latestTimestamp: latestTimestamp)
         var error = await pieces.first?.firstError()
         for (index, piece) in pieces.enumerated() {
@@ -39,17 +48,18 @@ public struct Reception: Sendable {
             // The next piece is checked while this one is stored.
             let next = index + 1 < pieces.count ? pieces[index + 1] : nil
             async let nextError = next?.firstError()
-            try await store(piece)
+            try await store(piece, tags: index == 0 ? tags : [])
             error = await nextError
         }
         return runs.isEmpty || last.height + 1 == runs.last?.endHeight
     }
 
-    private mutating func store(_ piece: ReceivedPiece) async throws(ReceptionError) {
+    private mutating func store(_ piece: ReceivedPiece, tags: [AppendTag]) async throws(ReceptionError) {
         guard !piece.runs.isEmpty else { return }
         let received: Result<StoreWriter.Received, ReceptionError>
         do throws(WriteError) {
-            received = try await writer.receive(piece.runs, after: last, staged: staged, now: list.nowSeconds)
+            received = try await writer.receive(
+                piece.runs, tags: tags, after: last, staged: staged, isHeldBack: isHeldBack, now: list.nowSeconds)
         } catch {
             throw await refused(ReceptionError(error))
         }
@@ -84,7 +94,12 @@ public struct Reception: Sendable {
     /// - Returns: what was adopted; `nil` if the blocks are in the list already.
     /// - Throws: `ReceptionError`.
     public func adopt(_ terms: AdoptionTerms) async throws(ReceptionError) -> AdoptionResult? {
-        guard let staged else { return nil }
+        guard let staged else {
+            // What followed our head is in the list, and as final here as where it comes from.
+            let height = min(terms.finalHeight, last.height)
+            if height == last.height { _ = try await list.finalize(upTo: height, hash: last.hash) }
+            return nil
+        }
         return try await list.adopt(branch: staged.branch, terms)
     }
 }

@@ -27,6 +27,11 @@ public struct AdoptionTerms: Sendable {
     public var isForced = false
     /// Up to where the sender's list is settled.
     public var settledHeight = 0
+    /// An engine of consensus decided: the branch takes the place of what is not final, settled or not, and nothing is
+    /// appended again with it.
+    public var isOrdered = false
+    /// An operator decided: final blocks may be replaced, and the list is final where the sender's is.
+    public var replacesFinal = false
     /// Appends all blocks again, whoever acknowledged them: a tail of this node's own that does not count.
     var reappendsAll = false
 
@@ -77,7 +82,11 @@ extension StoreWriter {
                 adoption.replacements = state.replacements
                 adoption.lookedAtEnd = adoption.staged.first
             }
-            try reappend(in: &adoption, upTo: head.height, now: now, on: connection)
+            if adoption.terms.isOrdered {
+                adoption.lookedAtEnd = head.height + 1
+            } else {
+                try reappend(in: &adoption, upTo: head.height, now: now, on: connection)
+            }
             guard adoption.lookedAtEnd > head.height else { return .commit(.unfinished(adoption)) }
             try replace(by: adoption, head: head, now: now, on: connection)
             adopted = (try Tail(on: connection), adoption.head)
@@ -91,10 +100,16 @@ extension StoreWriter {
         if let adopted {
             tail = adopted.tail
             replaced(from: adoption.staged.first, with: adopted.head)
-            if adoption.terms.finalHeight > state.finalHeight { state.final(upTo: adoption.terms.finalHeight) }
+            state.final(upTo: finalHeight(after: adoption))
             state.settled(upTo: settledHeight(after: adoption))
         }
         return step
+    }
+
+    /// Up to where the list is final once a branch is adopted.
+    private func finalHeight(after adoption: Adoption) -> Int {
+        adoption.terms.replacesFinal
+            ? adoption.terms.finalHeight : max(state.finalHeight, adoption.terms.finalHeight)
     }
 
     /// Up to where the list is settled once a branch is adopted. What an operator chose is as settled here as where it
@@ -113,8 +128,10 @@ extension StoreWriter {
             return .listMoved
         }
         guard try isUndisturbed(adoption, on: connection) else { return .listMoved }
-        if staged.first <= state.finalHeight { return .conflict(height: staged.first) }
-        if adoption.terms.isForced || adoption.terms.reappendsAll { return nil }
+        if staged.first <= state.finalHeight, !adoption.terms.replacesFinal {
+            return .conflict(height: staged.first)
+        }
+        if adoption.terms.isForced || adoption.terms.reappendsAll || adoption.terms.isOrdered { return nil }
         if staged.first <= state.settledHeight { return .conflict(height: staged.first) }
         let received = ListRank(
             finalHeight: adoption.terms.finalHeight, height: staged.head.height, headHash: staged.head.hash)
@@ -199,9 +216,9 @@ extension StoreWriter {
         }
         try SegmentStatements.replace(from: staged.first, by: staged.branch, on: connection)
         try StagedStatements.delete(staged.branch, on: connection)
-        if adoption.terms.finalHeight > state.finalHeight {
-            try PropertyStatements.set(
-                PropertyStatements.finalHeight, to: adoption.terms.finalHeight, on: connection)
+        let finalHeight = finalHeight(after: adoption)
+        if finalHeight != state.finalHeight {
+            try PropertyStatements.set(PropertyStatements.finalHeight, to: finalHeight, on: connection)
         }
         let settledHeight = settledHeight(after: adoption)
         if settledHeight != state.settledHeight {

@@ -14,23 +14,32 @@ extension StoreWriter {
     /// - Parameters:
     ///   - runs: consecutive.
     ///   - previous: the block that they follow, in the list or at the end of the staged branch.
+    ///   - tags: those of the blocks, or of blocks that follow.
     ///   - staged: the branch that they belong to; `nil` to put them at the end of the list if they follow its head, and
     ///     into a new branch if not.
+    ///   - isHeldBack: whether they are put into a branch in any case.
     func receive(
-        _ runs: [BlockRun], after previous: Head, staged: StagedBranch?, now: Int64
+        _ runs: [BlockRun], tags: [AppendTag], after previous: Head, staged: StagedBranch?, isHeldBack: Bool, now: Int64
     ) throws(WriteError) -> Result<Received, ReceptionError> {
-        if let staged { return try stage(runs, in: staged, after: previous, now: now) }
+        if let staged { return try stage(runs, tags: tags, in: staged, after: previous, now: now) }
         var newTail = tail
         var newHead: Head?
         var prefixes: [UInt64] = []
         let head = state.head
         let result = try write { connection throws(SQLiteError) -> Ending<Result<Received, ReceptionError>> in
+            try keep(tags, of: runs, now: now, on: connection)
+            if isHeldBack {
+                guard try Lineage.list.storedHash(at: previous.height, on: connection) == previous.hash else {
+                    return .rollBack(.failure(.listMoved))
+                }
+                return try stageNew(runs, after: previous, now: now, on: connection)
+            }
             let unknown: (runs: [BlockRun], previous: Head)
             switch try withoutKnown(runs, after: previous, head: head, on: connection) {
             case .success(let rest): unknown = rest
             case .failure(let error): return .rollBack(.failure(error))
             }
-            guard let last = unknown.runs.last else { return .rollBack(.success(.inList)) }
+            guard let last = unknown.runs.last else { return .commit(.success(.inList)) }
             guard unknown.previous == head else {
                 return try stageNew(unknown.runs, after: unknown.previous, now: now, on: connection)
             }
@@ -100,13 +109,14 @@ extension StoreWriter {
     }
 
     private func stage(
-        _ runs: [BlockRun], in staged: StagedBranch, after previous: Head, now: Int64
+        _ runs: [BlockRun], tags: [AppendTag], in staged: StagedBranch, after previous: Head, now: Int64
     ) throws(WriteError) -> Result<Received, ReceptionError> {
         try write { connection throws(SQLiteError) -> Ending<Result<Received, ReceptionError>> in
             let known = try StagedStatements.all(on: connection).first { $0.branch == staged.branch }
             guard let known, known.head == previous,
                 try Lineage.list.storedHash(at: staged.first - 1, on: connection) == staged.previousHash
             else { return .rollBack(.failure(.listMoved)) }
+            try keep(tags, of: runs, now: now, on: connection)
             return try append(runs, to: known, now: now, on: connection)
         }
     }
@@ -139,7 +149,7 @@ extension StoreWriter {
     }
 
     /// The height of the first block of a run whose identity stands there already. Remembers the origins of the others.
-    private func identityFault(
+    func identityFault(
         in run: BlockRun, lineage: Lineage, branch: Int, on connection: Connection
     ) throws(SQLiteError) -> Int? {
         var fault: Int?
@@ -242,7 +252,7 @@ extension StagedBranch {
 }
 
 extension BlockRun {
-    fileprivate var prefixes: [UInt64] { (0..<count).map { hash($0).prefix } }
+    var prefixes: [UInt64] { (0..<count).map { hash($0).prefix } }
 }
 
 extension Head {

@@ -46,11 +46,31 @@ public struct AppendRequest: Sendable {
     public var lastHash: Hash?
     /// Makes a retry safe.
     public var idempotency: Idempotency?
+    /// Names the append where an engine of consensus orders it.
+    public var id: AppendID?
 
     /// Makes a request.
     public init(drafts: [Draft], lastHash: Hash? = nil, idempotency: Idempotency? = nil) {
         self.drafts = drafts
         self.lastHash = lastHash
         self.idempotency = idempotency
+    }
+
+    /// The size of all texts in bytes of UTF-8.
+    ///
+    /// - Throws: `AppendError.textCount` or `.textTooLarge`.
+    public func checkedSizeBytes(dataSizeBytesMax: Int) throws(AppendError) -> Int {
+        guard 1...AppendRequest.draftsMax ~= drafts.count else {
+            throw .textCount(found: drafts.count, max: AppendRequest.draftsMax)
+        }
+        var total = 0
+        for (index, draft) in drafts.enumerated() {
+            let sizeBytes = draft.data.utf8.count
+            guard sizeBytes <= dataSizeBytesMax else {
+                throw .textTooLarge(index: index, sizeBytes: sizeBytes, sizeBytesMax: dataSizeBytesMax)
+            }
+            total += sizeBytes
+        }
+        return total
     }
 }

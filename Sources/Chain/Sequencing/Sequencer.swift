@@ -41,7 +41,8 @@ final class Sequencer: Sendable {
     /// Appends, and calls `answer` once the blocks are on disk, or at once if the request is refused.
     func append(_ request: AppendRequest, answer: @escaping Answer) {
         do throws(AppendError) {
-            let waiter = Waiter(request: request, dataSizeBytes: try checkedSizeBytes(request), answer: answer)
+            let dataSizeBytes = try request.checkedSizeBytes(dataSizeBytesMax: options.dataSizeBytesMax)
+            let waiter = Waiter(request: request, dataSizeBytes: dataSizeBytes, answer: answer)
             if try push(waiter).get() { commitNext() }
         } catch {
             answer(.failure(error))
@@ -58,22 +59,6 @@ final class Sequencer: Sendable {
             }
             if isIdle { continuation.resume() }
         }
-    }
-
-    /// The size of all texts in bytes, if none breaks a limit.
-    private func checkedSizeBytes(_ request: AppendRequest) throws(AppendError) -> Int {
-        guard 1...AppendRequest.draftsMax ~= request.drafts.count else {
-            throw .textCount(found: request.drafts.count, max: AppendRequest.draftsMax)
-        }
-        var total = 0
-        for (index, draft) in request.drafts.enumerated() {
-            let sizeBytes = draft.data.utf8.count
-            guard sizeBytes <= options.dataSizeBytesMax else {
-                throw .textTooLarge(index: index, sizeBytes: sizeBytes, sizeBytesMax: options.dataSizeBytesMax)
-            }
-            total += sizeBytes
-        }
-        return total
     }
 
     /// - Returns: whether the caller has to start committing.

@@ -6,6 +6,8 @@ import CSystemLibs
 struct Batch {
     /// The new blocks, in order.
     private(set) var blocks: [Block] = []
+    /// The tags of those whose requests have an id.
+    private(set) var tags: [AppendTag] = []
     private let firstHeight: Int
     private var head: Head
     private let now: Int64
@@ -29,6 +31,9 @@ struct Batch {
     mutating func take(
         _ request: AppendRequest, on connection: Connection
     ) throws(SQLiteError) -> Result<[Block], AppendError> {
+        if let id = request.id, let heights = try TagStatements.heights(of: id, on: connection) {
+            return try blocks(at: heights, on: connection)
+        }
         if let idempotency = request.idempotency,
             let earlier = try IdempotencyStatements.find(idempotency.key, now: now, on: connection)
         {
@@ -60,7 +65,7 @@ struct Batch {
         if let height = try heightOfIdentity(in: made, on: connection) {
             return .failure(.identityExists(height: height))
         }
-        try keep(made, idempotency: request.idempotency, on: connection)
+        try keep(made, of: request, on: connection)
         return .success(made)
     }
 
@@ -95,7 +100,7 @@ struct Batch {
         let again = Block(
             height: head.height + 1, timestamp: max(now, head.timestamp), data: block.data, previousHash: head.hash,
             origin: origin)
-        try keep([again], idempotency: nil, on: connection)
+        try keep([again], of: nil, on: connection)
     }
 
     /// The height at which the identity of one of these blocks stands already. See `Lineage.height` for why only those
@@ -120,15 +125,22 @@ struct Batch {
     }
 
     private mutating func keep(
-        _ made: [Block], idempotency: Idempotency?, on connection: Connection
+        _ made: [Block], of request: AppendRequest?, on connection: Connection
     ) throws(SQLiteError) {
         for block in made {
             guard let origin = block.origin else { continue }
             try OriginStatements.insert(origin.hash, at: block.height, branch: branch, on: connection)
         }
-        if let idempotency {
+        if let idempotency = request?.idempotency {
             try IdempotencyStatements.insert(
                 idempotency, taken: now, firstHeight: head.height + 1, identities: made.map(\.identity), on: connection)
+        }
+        if let id = request?.id {
+            let tag = AppendTag(
+                id: id, firstHeight: head.height + 1, blocks: made.count, taken: now,
+                idempotency: request?.idempotency)
+            try TagStatements.insert([tag], on: connection)
+            tags.append(tag)
         }
         blocks += made
         if let last = made.last { head = Head(height: last.height, hash: last.hash, timestamp: last.timestamp) }
@@ -145,14 +157,37 @@ struct Batch {
             guard let height = isNew ? first : try lineage.height(of: identity, height: first, on: connection) else {
                 return .failure(.pending(identity))
             }
-            do throws(SQLiteError) {
-                found.append(try block(at: height, on: connection))
-            } catch {
-                guard error.isDamage else { throw error }
-                return .failure(.damaged(height: height))
+            switch try checkedBlock(at: height, on: connection) {
+            case .success(let block): found.append(block)
+            case .failure(let error): return .failure(error)
             }
         }
         return .success(found)
+    }
+
+    /// The blocks of an append that was taken before.
+    private func blocks(
+        at heights: Range<Int>, on connection: Connection
+    ) throws(SQLiteError) -> Result<[Block], AppendError> {
+        var found: [Block] = []
+        for height in heights {
+            switch try checkedBlock(at: height, on: connection) {
+            case .success(let block): found.append(block)
+            case .failure(let error): return .failure(error)
+            }
+        }
+        return .success(found)
+    }
+
+    private func checkedBlock(
+        at height: Int, on connection: Connection
+    ) throws(SQLiteError) -> Result<Block, AppendError> {
+        do throws(SQLiteError) {
+            return .success(try block(at: height, on: connection))
+        } catch {
+            guard error.isDamage else { throw error }
+            return .failure(.damaged(height: height))
+        }
     }
 
     private func block(at height: Int, on connection: Connection) throws(SQLiteError) -> Block {

@@ -8,6 +8,8 @@ enum PropertyStatements {
     static let settledHeight = "settled_height"
     /// Blocks up to this height are final.
     static let finalHeight = "final_height"
+    /// When tags of appends were lost with a page, in whole seconds since the Unix epoch.
+    static let lostTagsTime = "lost_tags_time"
 
     /// A number; 0 where it was never set.
     static func number(_ name: String, on connection: Connection) throws(SQLiteError) -> Int {

@@ -226,7 +226,7 @@ enum RunStatements {
     /// The height after the last block, as the last row says; 0 for an empty table.
     static func endHeight(on connection: Connection) throws(SQLiteError) -> Int {
         // Within a run's limits, so that a damaged count does not make the list endless.
-        try connection.number(
+        let end = try connection.number(
             """
             SELECT (r.position & \(RunKey.heightsMax - 1)) + max(1, min(r.blocks, \(RunLimits.blocksMax)))
             FROM segments s JOIN runs r
@@ -234,6 +234,11 @@ enum RunStatements {
             WHERE s.first = (SELECT max(first) FROM segments)
             ORDER BY r.position DESC LIMIT 1
             """)
+        if end > 0 { return end }
+        // The list was cut after its last final block, and nothing follows that yet.
+        let first = try connection.number("SELECT max(first) FROM segments")
+        let finalHeight = try PropertyStatements.number(PropertyStatements.finalHeight, on: connection)
+        return first > 0 && first == finalHeight + 1 ? first : 0
     }
 
     /// The height after the last block of a file whose structure is damaged. Where the way to the last run is lost, at least

@@ -8,11 +8,11 @@ enum StoreFile {
     /// `chnd`, at offset 68 of the file (https://www.sqlite.org/fileformat2.html).
     static let applicationID: UInt32 = 0x6368_6E64
     /// The version of the tables, at offset 60.
-    static let formatVersion = 2
+    static let formatVersion = 3
 
     /// The tables beside that of runs, which a scrub walks block by block.
     static let smallTables = [
-        "segments", "staged", "leftovers", "origins", "orphans", "idempotency", "properties", "repairs",
+        "segments", "staged", "leftovers", "origins", "orphans", "idempotency", "appends", "properties", "repairs",
     ]
 
     private static let schema = """
@@ -37,11 +37,26 @@ enum StoreFile {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX idempotency_taken ON idempotency(taken);
         \(groupTables)
+        \(orderTables)
+        """
+
+    /// What version 3 has and version 2 had not: the tags of appends that an engine of consensus ordered.
+    private static let orderTables = """
+        PRAGMA user_version = \(formatVersion);
+        CREATE TABLE appends(
+            position INTEGER PRIMARY KEY,
+            blocks INTEGER NOT NULL,
+            session INTEGER NOT NULL,
+            counter INTEGER NOT NULL,
+            taken INTEGER NOT NULL,
+            key TEXT,
+            request BLOB
+        ) STRICT;
+        CREATE UNIQUE INDEX appends_id ON appends(session, counter);
         """
 
     /// What version 2 has and version 1 had not: the list in segments of branches, and what forks leave behind.
     private static let groupTables = """
-        PRAGMA user_version = \(formatVersion);
         CREATE TABLE segments(
             first INTEGER PRIMARY KEY,
             branch INTEGER NOT NULL
@@ -91,10 +106,16 @@ enum StoreFile {
 
     /// Turns a database of an earlier version into one of this, in one transaction.
     static func migrate(_ connection: Connection) throws(SQLiteError) {
-        guard try connection.number("PRAGMA user_version") == 1 else { return }
+        let version = try connection.number("PRAGMA user_version")
+        guard version < formatVersion else { return }
+        try connection.execute("BEGIN IMMEDIATE")
+        if version == 1 { try migrateFromVersion1(connection) }
+        try connection.execute("\(orderTables); COMMIT")
+    }
+
+    private static func migrateFromVersion1(_ connection: Connection) throws(SQLiteError) {
         try connection.execute(
             """
-            BEGIN IMMEDIATE;
             ALTER TABLE runs ADD COLUMN acknowledged BLOB;
             ALTER TABLE idempotency ADD COLUMN identities BLOB NOT NULL DEFAULT x'';
             \(groupTables)
@@ -119,7 +140,7 @@ enum StoreFile {
                 _ = try statement.step()
             }
         }
-        try connection.execute("ALTER TABLE idempotency DROP COLUMN blocks; COMMIT")
+        try connection.execute("ALTER TABLE idempotency DROP COLUMN blocks")
     }
 
     /// Lets a database of version 1 be read as it is: its list is one segment.

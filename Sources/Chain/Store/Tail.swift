@@ -17,7 +17,8 @@ struct Tail {
     init(on connection: Connection) throws(SQLiteError) {
         let endHeight = try RunStatements.endHeight(on: connection)
         firstHeight = endHeight
-        branch = try SegmentStatements.branch(at: max(0, endHeight - 1), on: connection)
+        // That of the next block: the last segment may be empty.
+        branch = try SegmentStatements.branch(at: endHeight, on: connection)
         while firstHeight > 0, blocks < RunLimits.blocksMax, dataSizeBytes < RunLimits.dataSizeBytesMax {
             let run: (height: Int, blocks: Int, dataSizeBytes: Int)?
             do throws(SQLiteError) {

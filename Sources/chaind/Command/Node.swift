@@ -8,6 +8,14 @@ import NIOCore
 import NIOPosix
 import ServiceLifecycle
 
+/// The engine of consensus as the settings describe it.
+struct NodeEngine {
+    let client: EtcdSettings
+    let settings: ConsensusSettings
+    /// Whether the node ends if no endpoint answers at its start.
+    let isRequired: Bool
+}
+
 /// A node as its settings describe it.
 struct Node {
     let host: String
@@ -20,6 +28,7 @@ struct Node {
     let listOptions: BlockListOptions
     let limits: HTTPServerLimits
     let shutdownTimeoutSeconds: Int
+    let engine: NodeEngine?
     let logLevel: Logger.Level
 
     /// Runs until SIGTERM or SIGINT, and then until the requests that were taken are answered or their time is over.
@@ -34,7 +43,7 @@ struct Node {
         let client = PeerClient()
         let outcome: Result<Void, any Error>
         do {
-            try await serve(transport: client.transport, logger: logger)
+            try await withEtcd { etcd in try await serve(transport: client.transport, etcd: etcd, logger: logger) }
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -43,12 +52,36 @@ struct Node {
         try outcome.get()
     }
 
-    private func serve(transport: Transport, logger: Logger) async throws {
+    /// Calls `body` with the way to etcd, if there is to be one.
+    private func withEtcd(_ body: (Etcd?) async throws -> Void) async throws {
+        guard let engine else { return try await body(nil) }
+        let client = try EtcdClient(settings: engine.client)
+        let outcome: Result<Void, any Error>
+        do {
+            if engine.isRequired { try await checkIsThere(client.etcd, engine) }
+            try await body(client.etcd)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        try await client.shutdown()
+        try outcome.get()
+    }
+
+    private func checkIsThere(_ etcd: Etcd, _ engine: NodeEngine) async throws {
+        do throws(EtcdError) {
+            _ = try await etcd.range(EtcdRange(ConsensusKeys(prefix: engine.settings.prefix).head), 1)
+        } catch {
+            throw CommandError("\(error)")
+        }
+    }
+
+    private func serve(transport: Transport, etcd: Etcd?, logger: Logger) async throws {
         let time = GroupTime(ownClock: systemSeconds, nowSeconds: monotonicSeconds)
         let list = try await open(time: time, transport: transport, logger: logger)
         let outcome: Result<Void, any Error>
         do {
-            try await serve(list, time: time, transport: transport, logger: logger)
+            try await serve(list, time: time, transport: transport, etcd: etcd, logger: logger)
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -94,21 +127,28 @@ struct Node {
     }
 
     private func serve(
-        _ list: BlockList, time: GroupTime, transport: Transport, logger: Logger
+        _ list: BlockList, time: GroupTime, transport: Transport, etcd: Etcd?, logger: Logger
     ) async throws {
         // The members have to be told where this node is before it listens.
         let port = port == 0 ? try FreePort.find(host: host) : port
         let nodeID = UUID().uuidString.lowercased()
         let wakeUp = WakeUp()
         let isEmpty = list.status.height == 0
+        let ownAddress = try location.ownAddress(port: port)
+        let orderWakeUp = WakeUp()
+        let consensus = consensus(
+            list, etcd: etcd, transport: transport, ownAddress: ownAddress, nodeID: nodeID, time: time, logger: logger,
+            wakeUp: orderWakeUp)
         let replica = try await Replica(
-            list: list, ownAddress: try location.ownAddress(port: port), nodeID: nodeID,
-            isTold: isEmpty || location.join != nil, transport: transport, time: time, settings: replicaSettings,
-            logger: logger, generator: SystemRandomNumberGenerator(), onChange: { wakeUp.ring() })
+            list: list, ownAddress: ownAddress, nodeID: nodeID, isTold: isEmpty || location.join != nil,
+            transport: transport, time: time, settings: replicaSettings, logger: logger,
+            generator: SystemRandomNumberGenerator(), consensus: consensus, onChange: { wakeUp.ring() })
+        await consensus?.tellMembers { [weak replica] group in await replica?.orderChanged(group) }
         if let join = location.join { await replica.found([join]) }
         let syncFile = SyncFileKeeper(file: SyncFile(path: syncFilePath), logger: logger)
         await syncFile.look(replica)
         let (listening, isListening) = AsyncStream.makeStream(of: Void.self)
+        let (orderListening, isOrderListening) = AsyncStream.makeStream(of: Void.self)
         let group = GroupService(
             replica: replica, syncFile: syncFile, wakeUp: wakeUp, listening: listening,
             stopSeconds: Double(shutdownTimeoutSeconds) / 2)
@@ -116,6 +156,7 @@ struct Node {
             replica: replica, host: host, port: port, limits: limits, nodeID: nodeID, logger: logger
         ) { [host, databasePath] address in
             isListening.yield()
+            isOrderListening.yield()
             logger.notice(
                 "listening",
                 metadata: [
@@ -123,15 +164,21 @@ struct Node {
                     "height": "\(list.status.height)",
                 ])
         }
-        var configuration = ServiceGroupConfiguration(
-            services: [
-                .init(service: server),
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: server),
+            .init(service: BackgroundValidation(list: list, logger: logger), successTerminationBehavior: .ignore),
+            // Stopped before, while the members can still fetch what only this node has.
+            .init(service: group),
+        ]
+        if let consensus {
+            services.append(
                 .init(
-                    service: BackgroundValidation(list: list, logger: logger), successTerminationBehavior: .ignore),
-                // Stopped first, while the members can still fetch what only this node has.
-                .init(service: group),
-            ],
-            gracefulShutdownSignals: [.sigterm, .sigint],
+                    service: ConsensusService(
+                        consensus: consensus, wakeUp: orderWakeUp, listening: orderListening,
+                        stopSeconds: Double(shutdownTimeoutSeconds) / 4)))
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(shutdownTimeoutSeconds)
         do {
@@ -139,6 +186,24 @@ struct Node {
         } catch {
             throw CommandError("\(host):\(port): cannot listen: \(Node.reason(of: error))")
         }
+    }
+
+    private func consensus(
+        _ list: BlockList, etcd: Etcd?, transport: Transport, ownAddress: MemberAddress, nodeID: String,
+        time: GroupTime, logger: Logger, wakeUp: WakeUp
+    ) -> Consensus? {
+        guard let etcd, let engine else { return nil }
+        return Consensus(
+            list: list, etcd: etcd, peers: transport, settings: engine.settings, options: listOptions,
+            ownAddress: ownAddress, nodeID: nodeID, time: time, logger: logger,
+            generator: SystemRandomNumberGenerator(),
+            pause: { seconds in
+                do {
+                    try await Task.sleep(for: .seconds(seconds))
+                } catch {
+                    // The node stops, and whoever waits looks for that.
+                }
+            }, onChange: { wakeUp.ring() })
     }
 
     private static func reason(of error: any Error) -> String {

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Chain
 import Configuration
+import Foundation
 
 /// Runs a node.
 struct Serve: AsyncParsableCommand {
@@ -37,6 +38,18 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.readers) var readers: Int?
     @Option(Settings.hashesMax) var hashesMax: Int?
     @Option(Settings.hashing) var hashing: HashLanes?
+
+    @Option(Settings.etcd) var etcd: String?
+    @Option(Settings.etcdPrefix) var etcdPrefix: String?
+    @Option(Settings.etcdUser) var etcdUser: String?
+    @Option(Settings.etcdPasswordFile) var etcdPasswordFile: String?
+    @Option(Settings.etcdCA) var etcdCa: String?
+    @Option(Settings.etcdCertificate) var etcdCert: String?
+    @Option(Settings.etcdKey) var etcdKey: String?
+    @Flag(Settings.requireEtcd) var requireEtcd = false
+    @Flag(Settings.etcdCompact) var etcdCompact = false
+    @Option(Settings.etcdTailMegabytes) var etcdTailMegabytes: Int?
+    @Option(Settings.etcdQuotaMegabytes) var etcdQuotaMegabytes: Int?
 
     func run() async throws {
         do {
@@ -89,7 +102,53 @@ struct Serve: AsyncParsableCommand {
                 bodyTimeoutSeconds: try source.value(Settings.bodyTimeoutSeconds, flag: bodyTimeoutSeconds),
                 idleTimeoutSeconds: try source.value(Settings.idleTimeoutSeconds, flag: idleTimeoutSeconds)),
             shutdownTimeoutSeconds: try source.value(Settings.shutdownTimeoutSeconds, flag: shutdownTimeoutSeconds),
+            engine: try engine(source, replicaSettings),
             logLevel: try source.value(Settings.logLevel, flag: logLevel).level)
+    }
+
+    /// The engine of consensus, if one is named.
+    private func engine(
+        _ source: SettingSource, _ replicaSettings: ReplicaSettings
+    ) throws(SettingError) -> NodeEngine? {
+        let endpoints = try source.value(Settings.etcd, flag: etcd)
+        guard !endpoints.isEmpty else { return nil }
+        var settings = ConsensusSettings()
+        settings.prefix = try source.value(Settings.etcdPrefix, flag: etcdPrefix)
+        while settings.prefix.hasSuffix("/") { settings.prefix.removeLast() }
+        guard !settings.prefix.isEmpty, settings.prefix.utf8.count <= 256,
+            settings.prefix.utf8.allSatisfy({ 0x21...0x7E ~= $0 })
+        else { throw SettingError(description: "etcd-prefix must be 1 to 256 visible ASCII characters") }
+        settings.intervalSeconds = replicaSettings.pace.syncSeconds
+        settings.membersMax = min(replicaSettings.membersMax, ConsensusSettings.membersLimit)
+        settings.mayCompact = try source.value(Settings.etcdCompact, flag: etcdCompact ? true : nil)
+        settings.tailSizeBytesMax = try source.value(Settings.etcdTailMegabytes, flag: etcdTailMegabytes) << 20
+        settings.quotaSizeBytes = try source.value(Settings.etcdQuotaMegabytes, flag: etcdQuotaMegabytes) << 20
+        func text(_ setting: Setting<String>, _ flag: String?) throws(SettingError) -> String? {
+            let value = try source.value(setting, flag: flag)
+            return value.isEmpty ? nil : value
+        }
+        var client = EtcdSettings(
+            endpoints: endpoints.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
+        client.userName = try text(Settings.etcdUser, etcdUser)
+        client.caPath = try text(Settings.etcdCA, etcdCa)
+        client.certificatePath = try text(Settings.etcdCertificate, etcdCert)
+        client.keyPath = try text(Settings.etcdKey, etcdKey)
+        if let path = try text(Settings.etcdPasswordFile, etcdPasswordFile) {
+            client.password = try Serve.password(path)
+        }
+        return NodeEngine(
+            client: client, settings: settings,
+            isRequired: try source.value(Settings.requireEtcd, flag: requireEtcd ? true : nil))
+    }
+
+    /// The first line of a file.
+    private static func password(_ path: String) throws(SettingError) -> String {
+        do {
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            return String(text.prefix { !$0.isNewline })
+        } catch {
+            throw SettingError(description: "etcd-password-file (\(path)): cannot be read")
+        }
     }
 
     /// Why a database is not served; for one of the original service, the command that brings its list over.

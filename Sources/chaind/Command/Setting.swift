@@ -31,6 +31,15 @@ extension String: SettingValue {
     }
 }
 
+extension Bool: SettingValue {
+    static var configType: ConfigType { .bool }
+
+    init?(content: ConfigContent) {
+        guard case .bool(let value) = content else { return nil }
+        self = value
+    }
+}
+
 /// A log level by its name.
 struct LogLevel: SettingValue, CustomStringConvertible {
     static var configType: ConfigType { .string }
@@ -109,6 +118,15 @@ extension Setting where Value == String {
     }
 }
 
+extension Setting where Value == Bool {
+    /// Something that is done only if it is asked for.
+    init(_ name: String, help: String) {
+        self.init(
+            name: name, defaultValue: false, limits: "true or false", accepts: { _ in true }, help: help,
+            originalName: nil)
+    }
+}
+
 extension Setting where Value == LogLevel {
     /// A log level by its name.
     init(_ name: String, default: LogLevel, help: String) {
@@ -132,6 +150,13 @@ extension Option {
     /// The flag of a setting: `nil` where it is not given, so that the other layers come into play.
     init<SettingType: SettingValue>(_ setting: Setting<SettingType>) where Value == SettingType? {
         self.init(name: .customLong(setting.name), help: setting.argumentHelp)
+    }
+}
+
+extension Flag where Value == Bool {
+    /// The flag of a setting, which takes no value there.
+    init(wrappedValue: Bool, _ setting: Setting<Bool>) {
+        self.init(wrappedValue: wrappedValue, name: .customLong(setting.name), help: setting.argumentHelp)
     }
 }
 

@@ -69,6 +69,34 @@ enum Settings {
         "shutdown-timeout-seconds", default: 20, in: 1...3_600,
         help: "How long requests that were taken may last after a stop was asked for, in seconds.")
 
+    static let etcd = Setting<String>(
+        "etcd", default: "", acceptsEmpty: true,
+        help: "The endpoints of an etcd that puts the group's appends in order, as URLs with commas between them. "
+            + "Without it there is no engine: every node takes appends at any time.")
+    static let etcdPrefix = Setting<String>(
+        "etcd-prefix", default: "chaind", help: "What the group's keys in etcd begin with; one for each group.")
+    static let etcdUser = Setting<String>(
+        "etcd-user", default: "", acceptsEmpty: true, help: "The user that etcd knows this node by.")
+    static let etcdPasswordFile = Setting<String>(
+        "etcd-password-file", default: "", acceptsEmpty: true, help: "The file with that user's password.")
+    static let etcdCA = Setting<String>(
+        "etcd-ca", default: "", acceptsEmpty: true,
+        help: "The file with the certificates by which etcd's are judged, in PEM.")
+    static let etcdCertificate = Setting<String>(
+        "etcd-cert", default: "", acceptsEmpty: true, help: "The file with this node's certificate for etcd, in PEM.")
+    static let etcdKey = Setting<String>(
+        "etcd-key", default: "", acceptsEmpty: true, help: "The file with the key of that certificate, in PEM.")
+    static let requireEtcd = Setting<Bool>(
+        "require-etcd", help: "Whether the node ends if no endpoint answers at its start, and does not wait for one.")
+    static let etcdCompact = Setting<Bool>(
+        "etcd-compact", help: "Whether etcd has no other users, so that the leader may compact its history.")
+    static let etcdTailMegabytes = Setting<Int>(
+        "etcd-tail-megabytes", default: 64, in: 1...1_024,
+        help: "How much of the list etcd keeps at most while a majority of the members is missing, in MiB.")
+    static let etcdQuotaMegabytes = Setting<Int>(
+        "etcd-quota-megabytes", default: 2_048, in: 16...65_536,
+        help: "How large etcd's database may become (its --quota-backend-bytes), in MiB.")
+
     /// The database file in a data folder: the original's `SERVER_ID` names it where it is set.
     ///
     /// - Throws: `SettingError` if `SERVER_ID` is no file name.

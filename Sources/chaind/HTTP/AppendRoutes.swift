@@ -27,15 +27,30 @@ struct AppendRoutes: Sendable {
             Idempotency(key: $0, requestHash: content.requestHash(kind: kind))
         }
         let drafts = content.texts.map { Draft(data: $0) }
-        let blocks = try await list.append(
-            AppendRequest(drafts: drafts, lastHash: content.lastHash, idempotency: idempotency))
-        replica.listChanged()
+        let append = AppendRequest(drafts: drafts, lastHash: content.lastHash, idempotency: idempotency)
+        let blocks = try await withCheckedContinuation { continuation in
+            self.append(append) { continuation.resume(returning: $0) }
+        }.get()
         var members: Int?
         if let copies, let last = blocks.last {
             members = await replica.waitForCopies(
                 of: last, count: copies, timeoutSeconds: Double(timeoutSeconds))
         }
         return .blocks(blocks, members: members, holding: memory)
+    }
+
+    /// Appends to the list, or has it put in order where an engine does that. `answer` is called on any thread, and must not
+    /// block it.
+    func append(_ request: AppendRequest, answer: @escaping @Sendable (Result<[Block], AppendError>) -> Void) {
+        let tell: @Sendable (Result<[Block], AppendError>) -> Void = { [replica] result in
+            if case .success = result { replica.listChanged() }
+            answer(result)
+        }
+        if let consensus = replica.consensus {
+            consensus.append(request, answer: tell)
+        } else {
+            list.append(request, answer: tell)
+        }
     }
 
     /// What the request asks for, within the limits: a JSON text may be six times as long as what it stands for.

@@ -97,9 +97,9 @@ extension HTTPFailure {
         case .invalidLastHash(let head): self.init(invalidLastHash: head)
         case .textTooLarge(_, _, let sizeBytesMax): self.init(dataSizeBytesMax: sizeBytesMax)
         case .idempotencyKeyReused: self.init(.conflict, error.description)
-        case .queueFull, .damagedHead, .damaged, .unavailable, .closed:
+        case .queueFull, .damagedHead, .damaged, .unavailable, .notOrdered, .closed:
             self.init(.serviceUnavailable, error.description)
-        case .outcomeUnknown, .pending: self.init(.gatewayTimeout, error.description)
+        case .outcomeUnknown, .orderUnknown, .pending: self.init(.gatewayTimeout, error.description)
         case .diskFull: self.init(.init(code: 507, reasonPhrase: "Insufficient Storage"), error.description)
         case .textCount, .timeGoesBack, .invalidOrigin, .identityExists: self = .internalError
         }

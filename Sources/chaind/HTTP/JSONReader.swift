@@ -26,9 +26,9 @@ struct JSONReader {
 
     private let bytes: [UInt8]
     private let elementsMax: Int
-    private var position = 0
+    private(set) var position = 0
 
-    private init(_ bytes: [UInt8], elementsMax: Int) {
+    init(_ bytes: [UInt8], elementsMax: Int) {
         self.bytes = bytes
         self.elementsMax = elementsMax
     }
@@ -61,9 +61,9 @@ struct JSONReader {
         return members
     }
 
-    private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+    var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    private func checkEncoding() throws(JSONSyntaxError) {
+    func checkEncoding() throws(JSONSyntaxError) {
         do {
             _ = try UTF8Span(validating: bytes.span)
         } catch {
@@ -71,13 +71,13 @@ struct JSONReader {
         }
     }
 
-    private mutating func end() throws(JSONSyntaxError) {
+    mutating func end() throws(JSONSyntaxError) {
         skipSpace()
         guard position == bytes.count else { throw fault("Extra data", at: position) }
     }
 
     /// The value that begins here, after optional space. At depth 1 an array keeps its elements.
-    private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+    mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
         guard depth < JSONReader.depthMax else { throw fault("Nested too deeply", at: position) }
         skipSpace()
         switch current {
@@ -98,7 +98,7 @@ struct JSONReader {
     }
 
     /// Reads an object; `member` reads the value of each name.
-    private mutating func object(
+    mutating func object(
         member: (String, inout JSONReader) throws(JSONSyntaxError) -> Void
     ) throws(JSONSyntaxError) {
         position += 1
@@ -151,7 +151,7 @@ struct JSONReader {
     }
 
     /// The string that begins here.
-    private mutating func string() throws(JSONSyntaxError) -> String {
+    mutating func string() throws(JSONSyntaxError) -> String {
         let start = position
         position += 1
         var pieceStart = position
@@ -219,7 +219,7 @@ struct JSONReader {
         return code
     }
 
-    private mutating func skipSpace() {
+    mutating func skipSpace() {
         while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
     }
 
@@ -231,13 +231,13 @@ struct JSONReader {
     }
 
     /// Goes past a text if it stands here.
-    private mutating func skip(_ text: StaticString) -> Bool {
+    mutating func skip(_ text: StaticString) -> Bool {
         let matches = text.withUTF8Buffer { bytes[position...].starts(with: $0) }
         if matches { position += text.utf8CodeUnitCount }
         return matches
     }
 
-    private func fault(_ message: String, at place: Int) -> JSONSyntaxError {
+    func fault(_ message: String, at place: Int) -> JSONSyntaxError {
         let before = bytes[..<min(place, bytes.count)]
         func characters(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 & 0xC0 != 0x80 } }
         let line = before.count { $0 == 0x0A } + 1

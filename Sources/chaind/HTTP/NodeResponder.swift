@@ -38,6 +38,7 @@ struct NodeResponder: HTTPResponder {
     private func answer(_ request: Request, route: Route?, context: ConnectionContext) async throws -> Response {
         guard let route else { throw HTTPFailure.notFound }
         guard route.methods.contains(request.method) else { throw HTTPFailure(allowed: route.methods) }
+        if request.method != .post { try await awaitOrder(request) }
         switch route {
         case .status: return .nodeStatus(list.status, nodeID: nodeID)
         case .blocks where request.method == .post:
@@ -48,10 +49,33 @@ struct NodeResponder: HTTPResponder {
         case .validation: return try await blocks.validate(request)
         case .block(let name): return try await blocks.block(name)
         case .group, .groupAddress, .groupForget, .groupAdopt, .receivedList, .round, .orphans, .peerStatus,
-            .peerLocate, .peerStream, .peerLeave:
+            .peerLocate, .peerStream, .peerLeave, .peerForward:
             return try await sync.answer(route, request, context: context)
         }
     }
+
+    /// Waits until this node has all that was in the order when the request came, if it asks for that.
+    private func awaitOrder(_ request: Request) async throws {
+        guard let consistency = request.uri.queryParameters["consistency"], consistency != "local" else { return }
+        let location: [RequestFault.Step] = ["query", "consistency"]
+        guard consistency == "linearizable" else {
+            throw HTTPFailure(RequestFault(location, "value is not local or linearizable", type: "value_error"))
+        }
+        guard let consensus = sync.replica.consensus else {
+            throw HTTPFailure(
+                RequestFault(location, "this group has no engine that could tell", type: "value_error"))
+        }
+        do {
+            try await withTimeLimit(seconds: Self.orderSeconds) { try await consensus.awaitOrder() }
+        } catch let error as OrderNotKnown {
+            throw HTTPFailure(.serviceUnavailable, error.reason)
+        } catch is TimeLimitExceeded {
+            throw HTTPFailure(.serviceUnavailable, "this node is behind the order, or etcd does not answer")
+        }
+    }
+
+    /// How long a read waits for the order.
+    private static let orderSeconds = 10.0
 
     /// What an error is answered with. What whoever runs the node should know is logged.
     func failure(for error: any Error, route: Route?) -> HTTPFailure {

@@ -20,7 +20,7 @@ enum Route: Equatable {
     case round
     case orphans
     /// What only nodes send each other.
-    case peerStatus, peerLocate, peerStream, peerLeave
+    case peerStatus, peerLocate, peerStream, peerLeave, peerForward
 
     /// `nil` if nothing is there.
     init?(path: String) {
@@ -47,7 +47,7 @@ enum Route: Equatable {
     private static let syncRoutes: [String: Route] = [
         "address": .groupAddress, "forget": .groupForget, "adopt": .groupAdopt, "blockchain": .receivedList,
         "start": .round, "orphans": .orphans, "status": .peerStatus, "locate": .peerLocate, "stream": .peerStream,
-        "leave": .peerLeave,
+        "leave": .peerLeave, "forward": .peerForward,
     ]
 
     /// The methods that it answers to.
@@ -55,7 +55,7 @@ enum Route: Equatable {
         switch self {
         case .blocks, .peerStream: [.get, .head, .post]
         case .batch, .groupAddress, .groupForget, .groupAdopt, .receivedList, .round, .peerStatus, .peerLocate,
-            .peerLeave:
+            .peerLeave, .peerForward:
             [.post]
         case .status, .head, .validation, .block, .group, .orphans: [.get, .head]
         }

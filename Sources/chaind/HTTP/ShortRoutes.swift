@@ -95,8 +95,7 @@ struct ShortRoutes: Sendable {
                 let content = try AppendContent(
                     [UInt8](body.readableBytesView), contentType: contentType, kind: .single)
                 let drafts = content.texts.map { Draft(data: $0) }
-                list.append(AppendRequest(drafts: drafts, lastHash: content.lastHash)) { result in
-                    if case .success = result { responder.appends.replica.listChanged() }
+                responder.appends.append(AppendRequest(drafts: drafts, lastHash: content.lastHash)) { result in
                     // The writer's thread has better things to do than to write JSON.
                     eventLoop.execute {
                         end(result.map { Answer(content: .blocks($0, members: nil)) }.mapError { $0 })

@@ -23,9 +23,9 @@ struct GroupAnswer: Encodable {
             case lastError = "last_error"
         }
 
-        init(_ view: MemberView) {
+        init(_ view: MemberView, state: MemberState) {
             address = view.address.description
-            state = view.state.rawValue
+            self.state = state.rawValue
             height = view.head?.height
             headHash = view.head?.headHash
             failures = view.failures
@@ -51,11 +51,37 @@ struct GroupAnswer: Encodable {
     let syncAddresses: [String]
     let ourURL: String
     let members: [Member]
+    /// Only in a group with an engine.
+    let consensus: ConsensusAnswer?
 
     enum CodingKeys: String, CodingKey {
-        case members
+        case members, consensus
         case syncAddresses = "sync_addresses"
         case ourURL = "our_url"
+    }
+}
+
+/// What a node is to a group with an engine, as `GET /sync/` shows it.
+struct ConsensusAnswer: Encodable, Sendable {
+    /// "leading", "following", "waiting" for etcd or its own place, or "blocked" until an operator decides.
+    let state: String
+    /// Why it waits or is blocked.
+    let reason: String?
+    /// The address of the leader, as far as this node knows.
+    let leader: String?
+    /// The revision of etcd at which the members were these.
+    let revision: Int
+    /// All members, also those that are away.
+    let members: [String]
+    /// Up to where this node's list is final.
+    let finalHeight: Int
+    /// Up to where batches were deleted from etcd.
+    let keptHeight: Int
+
+    enum CodingKeys: String, CodingKey {
+        case state, reason, leader, revision, members
+        case finalHeight = "final_height"
+        case keptHeight = "kept_height"
     }
 }
 

@@ -40,6 +40,7 @@ struct SyncRoutes: Sendable {
             let leave: LeaveMessage = try await message(request, context: context)
             await replica.answer(leave)
             return .json(ByteBuffer(string: "{}"))
+        case .peerForward: return try await forward(request, context: context)
         case .peerStream where request.method == .post: return try await takeStream(request, context: context)
         case .peerStream: return try await stream(request)
         default: throw HTTPFailure.notFound
@@ -72,6 +73,10 @@ struct SyncRoutes: Sendable {
             try await replica.forget(address)
         } catch let error as MembershipError {
             throw HTTPFailure(.conflict, error.description)
+        } catch let error as FollowError {
+            throw HTTPFailure(.conflict, error.reason)
+        } catch let error as EtcdError {
+            throw HTTPFailure(.serviceUnavailable, error.description)
         }
         return try await group()
     }
@@ -85,6 +90,10 @@ struct SyncRoutes: Sendable {
             throw HTTPFailure(RequestFault(["body", "address"], error.description, type: "value_error.url"))
         } catch ExchangeError.refused(let reason) {
             throw HTTPFailure(.badRequest, reason)
+        } catch let error as FollowError {
+            throw HTTPFailure(.conflict, error.reason)
+        } catch let error as EtcdError {
+            throw HTTPFailure(.serviceUnavailable, error.description)
         }
         switch received {
         case .adopted: return try await adoptionAnswer(adopted: true)
@@ -189,6 +198,31 @@ struct SyncRoutes: Sendable {
         let response = try Response.json(encoding: answer)
         // Of a stream that is not taken, the rest is not read.
         return answer.outcome == .adopted ? response : response.closingConnection()
+    }
+
+    /// A member's appends, for which this node is to find the place in the order.
+    private func forward(_ request: Request, context: ConnectionContext) async throws -> Response {
+        guard let consensus = replica.consensus else {
+            throw HTTPFailure(.conflict, "this node is in a group without an engine")
+        }
+        let memory = memory.share()
+        let body = try await request.readBody(
+            sizeBytesMax: ForwardMessage.sizeBytesMax, memory: memory,
+            tooLarge: HTTPFailure(
+                .contentTooLarge, "the body is limited to \(ForwardMessage.sizeBytesMax) bytes"), context: context)
+        let message: ForwardMessage
+        do throws(StreamError) {
+            message = try ForwardMessage(decoding: ByteBuffer(bytes: body))
+        } catch {
+            throw HTTPFailure(RequestFault(["body"], "no forwarded appends of version 1", type: "value_error"))
+        }
+        let outcomes = await withCheckedContinuation { continuation in
+            Task { await consensus.forwarded(message) { continuation.resume(returning: $0) } }
+        }
+        withExtendedLifetime(memory) {}
+        return Response(
+            status: .ok, headers: [.contentType: "application/octet-stream"],
+            body: ResponseBody(byteBuffer: ForwardAnswer.encode(outcomes)))
     }
 
     private func message<Message: Decodable>(

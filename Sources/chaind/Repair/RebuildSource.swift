@@ -8,14 +8,7 @@ extension RebuildSource {
     init(_ address: MemberAddress, transport: Transport) {
         self.init(name: address.description) { after in
             let stream = try await transport.pull(address, BlockPoint(height: after.height, hash: after.hash))
-            return {
-                switch try await stream.next() {
-                case .run(let run): return run
-                case .end: return nil
-                case .failed(let reason): throw PeerError.unreachable(reason: reason)
-                case nil: throw PeerError.unreachable(reason: "the stream broke")
-                }
-            }
+            return { try await stream.nextRun() }
         }
     }
 }

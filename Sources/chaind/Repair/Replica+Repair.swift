@@ -136,7 +136,7 @@ extension Replica {
             address, BlockPoint(height: range.before.height, hash: range.before.hash))
         var runs: [BlockRun] = []
         var sizeBytes = 0
-        while sizeBytes < Self.candidatesSizeBytesMax, case .run(let run) = try await stream.next() {
+        while sizeBytes < Self.candidatesSizeBytesMax, let run = try await stream.nextRun() {
             runs.append(run)
             sizeBytes += run.content.count
             if run.endHeight >= range.heights.upperBound { break }

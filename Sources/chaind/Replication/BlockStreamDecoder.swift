@@ -74,6 +74,7 @@ struct BlockStreamDecoder {
         }
         switch kind {
         case BlockStream.runKind: return try nextRun(length: length, header: header)
+        case BlockStream.tagsKind: return try nextTags(length: length, header: header)
         case BlockStream.endKind:
             guard length == 0 else { throw .tooLarge(sizeBytes: length, height: last.height) }
             guard last.height == header.head.height else {
@@ -92,6 +93,26 @@ struct BlockStreamDecoder {
             return .failed(oneLine(buffer.readString(length: length) ?? ""))
         default: throw .unknownKind(kind, height: last.height)
         }
+    }
+
+    private mutating func nextTags(length: Int, header: StreamHeader) throws(StreamError) -> StreamPart? {
+        guard length <= 2 + BlockStream.tagsMax * BlockStream.tagSizeBytesMax else {
+            throw .tooLarge(sizeBytes: length, height: last.height)
+        }
+        guard buffer.readableBytes >= BlockStream.partHeadSizeBytes + length else { return nil }
+        buffer.moveReaderIndex(forwardBy: BlockStream.partHeadSizeBytes)
+        guard var content = buffer.readSlice(length: length), let count = content.readInteger(as: UInt16.self),
+            1...BlockStream.tagsMax ~= Int(count)
+        else { throw .notWhole(height: last.height) }
+        var tags: [AppendTag] = []
+        for _ in 0..<count {
+            guard let tag = content.readTag(), tag.firstHeight > header.after.height,
+                tag.firstHeight <= header.head.height
+            else { throw .notWhole(height: last.height) }
+            tags.append(tag)
+        }
+        guard content.readableBytes == 0 else { throw .notWhole(height: last.height) }
+        return .tags(tags)
     }
 
     /// Checks what the first bytes of a run say before the rest of it is waited for.
@@ -134,6 +155,25 @@ extension ByteBuffer {
     fileprivate mutating func readHeight() -> Int? {
         guard let height = readInteger(as: UInt64.self), height <= MessageLimits.heightMax else { return nil }
         return Int(height)
+    }
+
+    /// Reads a tag; `nil` if there is less, or a number is beyond its limits.
+    fileprivate mutating func readTag() -> AppendTag? {
+        guard let firstHeight = readHeight(), let blocks = readInteger(as: UInt32.self),
+            1...AppendRequest.draftsMax ~= Int(blocks), let session = readInteger(as: Int.self), session >= 0,
+            let counter = readInteger(as: Int.self), counter >= 0, let taken = readInteger(as: Int64.self),
+            taken >= 0, let keySizeBytes = readInteger(as: UInt8.self), keySizeBytes <= 64
+        else { return nil }
+        var idempotency: Idempotency?
+        if keySizeBytes > 0 {
+            guard let key = readString(length: Int(keySizeBytes)),
+                let hash = readBytes(length: Hash.sizeBytes).flatMap({ Hash(bytes: $0) })
+            else { return nil }
+            idempotency = Idempotency(key: key, requestHash: hash)
+        }
+        return AppendTag(
+            id: AppendID(session: session, counter: counter), firstHeight: firstHeight, blocks: Int(blocks),
+            taken: taken, idempotency: idempotency)
     }
 
     /// Reads a height and a hash; `nil` if there is less, or the height is too large.

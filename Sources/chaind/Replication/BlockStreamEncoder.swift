@@ -4,6 +4,8 @@
 //     header  after height 8, after hash 32, head height 8, head hash 32, final height 8, settled height 8
 //     part    kind 1, length 4, as many bytes
 //     run     first height 8, count 2, the columns as docs/format.md describes the content of a run
+//     tags    count 2, for each: first height 8, blocks 4, session 8, counter 8, taken 8, key length 1, key, and where there
+//             is one the hash of its request 32
 //
 // All numbers are big-endian.
 
@@ -20,6 +22,7 @@ enum BlockStream {
     static let runKind: UInt8 = 1
     static let endKind: UInt8 = 2
     static let errorKind: UInt8 = 3
+    static let tagsKind: UInt8 = 4
 
     /// A run of one block of 16 MiB, and some more.
     static let runSizeBytesMax = 17 << 20
@@ -29,6 +32,8 @@ enum BlockStream {
     /// What a block takes beside its text: timestamp, hash, end and an origin.
     static let blockSizeBytesMax = 8 + Hash.sizeBytes + 4 + 80
     static let errorSizeBytesMax = 1_000
+    static let tagsMax = 256
+    static let tagSizeBytesMax = 37 + 64 + Hash.sizeBytes
 }
 
 extension ByteBuffer {
@@ -50,6 +55,12 @@ extension ByteBuffer {
             writeInteger(UInt64(run.firstHeight))
             writeInteger(UInt16(run.count))
             writeBytes(run.content)
+        case .tags(let tags):
+            writeInteger(BlockStream.tagsKind)
+            writeLengthPrefixed { buffer in
+                buffer.writeInteger(UInt16(tags.count))
+                for tag in tags { buffer.writeTag(tag) }
+            }
         case .end:
             writeInteger(BlockStream.endKind)
             writeInteger(UInt32(0))
@@ -59,6 +70,27 @@ extension ByteBuffer {
             writeInteger(UInt32(text.utf8.count))
             writeSubstring(text)
         }
+    }
+
+    /// Writes the number of bytes that `body` writes, and then them.
+    private mutating func writeLengthPrefixed(_ body: (inout ByteBuffer) -> Void) {
+        let start = writerIndex
+        writeInteger(UInt32(0))
+        body(&self)
+        setInteger(UInt32(writerIndex - start - 4), at: start)
+    }
+
+    private mutating func writeTag(_ tag: AppendTag) {
+        writeInteger(UInt64(tag.firstHeight))
+        writeInteger(UInt32(tag.blocks))
+        writeInteger(UInt64(tag.id.session))
+        writeInteger(UInt64(tag.id.counter))
+        writeInteger(tag.taken)
+        let key = tag.idempotency?.key ?? ""
+        writeInteger(UInt8(key.utf8.count))
+        guard let idempotency = tag.idempotency else { return }
+        writeString(key)
+        writeBytes(idempotency.requestHash.bytes)
     }
 
     private mutating func writePoint(_ point: BlockPoint) {

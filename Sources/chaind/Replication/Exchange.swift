@@ -36,6 +36,16 @@ enum ExchangeError: Error {
     fileprivate static let memberIsBusy = ExchangeError.overtaken("it fetches many blocks from a member now")
 }
 
+/// What an exchange may change.
+enum ExchangeRole: Sendable {
+    /// The better list wins, on either side.
+    case both
+    /// The member's list only: an engine of consensus decides on ours.
+    case sendOnly
+    /// Nothing: the engine decides on both.
+    case compareOnly
+}
+
 /// An exchange with a member. It owns no state that outlives it.
 struct Exchange: Sendable {
     let list: BlockList
@@ -45,6 +55,8 @@ struct Exchange: Sendable {
     let latestTimestamp: Int64
     /// Blocks of ours that are damaged, ascending, and for which every member was asked in vain.
     let damagedHeights: [Int]
+    /// What may come of it.
+    let role: ExchangeRole
     /// Whether blocks may be moved now.
     let mayTransfer: @Sendable () async -> Bool
     /// Whether so many blocks may be fetched now.
@@ -59,7 +71,13 @@ struct Exchange: Sendable {
         let whole = try await rank()
         let memberHead = MemberHead(nodeID: theirs.nodeID, height: theirs.head.height, headHash: theirs.head.hash)
         if BlockPoint(height: whole.height, hash: whole.headHash) == theirs.head {
+            if role == .both { try await takeOver(finalHeight: theirs.finalHeight, whole) }
             return ExchangeReport(memberHead: memberHead, common: theirs.head)
+        }
+        if role == .compareOnly {
+            let isTheirsOurs = try await isOurs(theirs.head)
+            let genesis = BlockPoint(height: 0, hash: Block.genesis.hash)
+            return ExchangeReport(memberHead: memberHead, common: isTheirsOurs ? theirs.head : genesis)
         }
         let (common, located) = try await commonBlock(theirHeight: theirs.head.height)
         let damagedHeight = list.damagedHeight(among: damagedHeights, above: common.height)
@@ -70,12 +88,15 @@ struct Exchange: Sendable {
             return ExchangeReport(movement: .postponed, memberHead: memberHead, common: common)
         }
         if theirRank > ours {
+            guard role == .both else { return ExchangeReport(memberHead: memberHead, common: common) }
             guard await mayFetch(theirRank.height - common.height) else {
                 throw .overtaken("many blocks come from another member now")
             }
             return try await pull(memberHead, theirRank, after: common, ours, damagedHeight: damagedHeight)
         }
-        if damagedHeight != nil, ours == theirRank { return try await appendAgain(after: common, memberHead) }
+        if damagedHeight != nil, ours == theirRank, role == .both {
+            return try await appendAgain(after: common, memberHead)
+        }
         // A transfer to the member that broke off goes on where it did.
         var start = common
         if let staged = located?.staged, staged.height > common.height, try await isOurs(staged) { start = staged }
@@ -97,6 +118,17 @@ struct Exchange: Sendable {
         let answer = try await send(ours, after: point)
         guard answer.outcome == .adopted else { return nil }
         return report(of: answer, ours, to: known, after: point)
+    }
+
+    /// Two nodes that have the same list know the same of it: up to where an engine has committed it.
+    private func takeOver(finalHeight: Int, _ ours: ListRank) async throws(ExchangeError) {
+        guard finalHeight > ours.finalHeight, finalHeight <= ours.height else { return }
+        do {
+            guard let hash = try await list.storedHashes(at: [finalHeight]).first ?? nil else { return }
+            _ = try await list.finalize(upTo: finalHeight, hash: hash)
+        } catch {
+            throw .failed("\(error)")
+        }
     }
 
     // MARK: Where the lists part

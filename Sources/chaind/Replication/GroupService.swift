@@ -115,7 +115,8 @@ actor SyncFileKeeper {
 extension Replica {
     /// What has to stand in `sync.json`, and what must not.
     var listedAddresses: (up: [MemberAddress], down: [MemberAddress]) {
-        (group.upAddresses, group.downAddresses.sorted())
+        guard consensus != nil else { return (group.upAddresses, group.downAddresses.sorted()) }
+        return (ordered.up, (group.downAddresses + ordered.down).filter { !ordered.up.contains($0) }.sorted())
     }
 
     /// Addresses that stand in `sync.json`, or that an operator named. While the list is empty they are founding members;
@@ -147,13 +148,18 @@ extension Replica {
         let members = group.records.filter { !$0.value.isRemoved && !$0.value.isSelf }.keys.sorted()
         guard !members.isEmpty else { return }
         await withinTime(seconds / 2, "syncing once more") { _ = await self.round() }
+        guard consensus == nil else { return await sayFarewell(to: members, withinSeconds: seconds / 2) }
         let common = group.commonPoints.compactMap { $0?.height }.max() ?? 0
         let alone = list.status.height - common
         if alone > 0 {
             logger.warning("nobody else has the last blocks", metadata: ["blocks": "\(alone)"])
         }
+        await sayFarewell(to: members, withinSeconds: seconds / 2)
+    }
+
+    private func sayFarewell(to members: [MemberAddress], withinSeconds seconds: Double) async {
         let leave = LeaveMessage(address: group.ownAddress, nodeID: group.nodeID)
-        await withinTime(seconds / 2, "telling the members") {
+        await withinTime(seconds, "telling the members") {
             await withDiscardingTaskGroup { tasks in
                 for address in members { tasks.addTask { await self.sayFarewell(leave, to: address) } }
             }

@@ -23,9 +23,15 @@ private actor StreamReading {
     private var slices: BlockSlices.Iterator
     private var last: BlockPoint
     private let head: BlockPoint
+    private let list: BlockList
     private var isOver = false
+    /// The height from which on blocks have tags; `nil` until it is read.
+    private var firstTagHeight: Int?
+    /// A run whose tags were sent.
+    private var held: BlockRun?
 
     init(list: BlockList, after point: BlockPoint, upTo head: BlockPoint) {
+        self.list = list
         slices = list.slices(from: point.height + 1, limit: head.height - point.height).makeAsyncIterator()
         last = point
         self.head = head
@@ -33,7 +39,12 @@ private actor StreamReading {
 
     func next() async -> StreamPart? {
         guard !isOver else { return nil }
+        if let run = held {
+            held = nil
+            return .run(run)
+        }
         do throws(ReadError) {
+            if firstTagHeight == nil { firstTagHeight = try await list.firstTagHeight() ?? .max }
             var slices = slices
             let slice = try await slices.next()
             self.slices = slices
@@ -42,7 +53,12 @@ private actor StreamReading {
             last = BlockPoint(height: slice.endHeight - 1, hash: slice.lastHash)
             // With another head than the header names, the receiver would think that the sender lies.
             guard last.height < head.height || last == head else { return end("the list changed while it was read") }
-            return .run(BlockRun(slice))
+            let run = BlockRun(slice)
+            guard last.height >= firstTagHeight ?? .max else { return .run(run) }
+            let tags = try await list.tags(run.firstHeight..<run.endHeight)
+            guard !tags.isEmpty else { return .run(run) }
+            held = run
+            return .tags(tags)
         } catch {
             return end(error.description)
         }

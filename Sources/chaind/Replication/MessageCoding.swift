@@ -26,6 +26,7 @@ enum SyncPath {
     static let locate = "/sync/locate"
     static let stream = "/sync/stream"
     static let leave = "/sync/leave"
+    static let forward = "/sync/forward"
 
     /// Whether a block stream goes to or from this path, which may have a slash at its end and a query.
     static func isStream(_ path: String) -> Bool {

@@ -55,7 +55,8 @@ struct PeerClient: Sendable {
             push: { address, stream async throws(PeerError) in try await push(stream, to: address) },
             leave: { address, leave async throws(PeerError) in
                 _ = try await content(post(address, SyncPath.leave, leave), seconds: limits.requestSeconds)
-            })
+            },
+            forward: { address, message async throws(PeerError) in try await forward(message, to: address) })
     }
 
     // MARK: Streams
@@ -98,6 +99,22 @@ struct PeerClient: Sendable {
     }
 
     // MARK: Messages
+
+    private func forward(
+        _ message: ForwardMessage, to address: MemberAddress
+    ) async throws(PeerError) -> [ForwardOutcome] {
+        var request = get(address, SyncPath.forward)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/octet-stream")
+        request.body = .bytes(message.encoded)
+        let content = try await content(
+            request, seconds: limits.requestSeconds, sizeBytesMax: ForwardAnswer.sizeBytesMax)
+        do throws(StreamError) {
+            return try ForwardAnswer.decode(content, count: message.requests.count)
+        } catch {
+            throw .invalid(reason: "no answer to forwarded appends")
+        }
+    }
 
     private func get(_ address: MemberAddress, _ path: String) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: address.description + path)

@@ -70,6 +70,10 @@ extension Replica {
 
     /// A member sends blocks.
     func take(_ stream: IncomingStream) async throws -> PushAnswer {
+        if consensus != nil {
+            let head = BlockPoint(height: list.status.height, hash: list.status.headHash)
+            return PushAnswer(outcome: .ours, head: head, detail: "etcd decides on this list")
+        }
         var receiver = StreamReceiver(list: list, latestTimestamp: time.latestTimestamp)
         receiver.isWanted = { await !self.isFetchingMany }
         let received = await receiver.receive(stream)
@@ -112,6 +116,15 @@ extension Replica {
     /// - Throws: `JoinError`.
     func join(_ address: MemberAddress, merging: Bool) async throws {
         if group.membership.isIn(address) == true { throw JoinError.membership(.isMember(address)) }
+        if let consensus {
+            do {
+                try await consensus.allow(address)
+            } catch let error as MembershipError {
+                throw JoinError.membership(error)
+            } catch {
+                throw JoinError.unreachable(address, "the group's engine: \(error)")
+            }
+        }
         let health: HealthMessage
         let common: BlockPoint?
         do {
@@ -141,16 +154,22 @@ extension Replica {
     ///
     /// - Throws: `MembershipError`.
     func forget(_ address: MemberAddress) async throws {
+        if let consensus, ordered.members.contains(address) { try await consensus.forget(address) }
+        if group.membership.isIn(address) != true, ordered.members.contains(address) { return }
         try group.membership.forget(address)
         try await keepMembership()
         group.roundRequested()
         onChange()
     }
 
-    /// Adopts a node's list whatever the rules say; only final blocks stay.
+    /// Adopts a node's list whatever the rules say; in a group without an engine only final blocks stay.
     ///
-    /// - Throws: `ExchangeError`; `PeerError`.
+    /// - Throws: `ExchangeError`; `PeerError`; with an engine also `EtcdError` and `FollowError`.
     func adopt(from address: MemberAddress) async throws -> ReceivedStream {
+        if let consensus, address == group.ownAddress {
+            try await consensus.imposeOwnList()
+            return .adopted(blocks: 0, nil)
+        }
         let theirs = try await transport.health(address)
         let common = try await CommonBlock.find(
             in: list, upTo: min(theirs.head.height, list.status.height)
@@ -160,7 +179,16 @@ extension Replica {
         // All of it: what is settled there counts, whatever its time.
         var receiver = StreamReceiver(list: list, latestTimestamp: .max)
         receiver.isForced = true
+        if consensus != nil {
+            var terms = AdoptionTerms()
+            terms.finalHeight = min(stream.header.finalHeight, stream.header.head.height)
+            terms.isOrdered = true
+            terms.replacesFinal = true
+            receiver.terms = terms
+            receiver.target = stream.header.head
+        }
         let received = await receiver.receive(stream)
+        if case .adopted = received { try await consensus?.beginAgain() }
         if case .adopted(_, let result?) = received { replaced(result, by: "the list of \(address)") }
         group.roundRequested()
         onChange()

@@ -5,9 +5,13 @@ import Chain
 extension Replica {
     /// What `GET /sync/` answers.
     var groupAnswer: GroupAnswer {
-        GroupAnswer(
-            syncAddresses: group.upAddresses.map(\.description), ourURL: group.ownAddress.description,
-            members: group.view(ownHeight: list.status.height, nowSeconds: nowSeconds()).map(GroupAnswer.Member.init))
+        get async {
+            let views = group.view(ownHeight: list.status.height, nowSeconds: nowSeconds())
+            return GroupAnswer(
+                syncAddresses: listedAddresses.up.map(\.description), ourURL: group.ownAddress.description,
+                members: views.map { GroupAnswer.Member($0, state: ordered.state(of: $0)) },
+                consensus: await consensus?.answer)
+        }
     }
 
     // MARK: A round
@@ -85,6 +89,7 @@ extension Replica {
     /// - Returns: whether it was adopted; false where ours is as good.
     /// - Throws: `HTTPFailure`; `ReadError`.
     func receive(_ received: ReceivedList) async throws -> Bool {
+        if consensus != nil { throw HTTPFailure(.conflict, "etcd decides on this list: append to it") }
         let (first, blocks) = try await placed(received)
         guard let last = blocks.last else { return false }
         let common = try await commonHeight(below: first, blocks)

@@ -8,6 +8,8 @@ extension Replica {
         reportClocks()
         do {
             try await tidy()
+            // What was replaced is sent into the order by `Consensus`, and nothing else changes the list.
+            guard consensus == nil else { return }
             try await reappendOrphans()
             try await reappendTail()
             try await settle()

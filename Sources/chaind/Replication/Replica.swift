@@ -53,6 +53,10 @@ actor Replica {
     var lastWaiter = 0
     /// What wakes the driver when something is due earlier than it knew.
     let onChange: @Sendable () -> Void
+    /// This node's part in the consensus; `nil` in a group without an engine.
+    let consensus: Consensus?
+    /// Who belongs to the group by what the engine says.
+    var ordered = OrderedGroup()
 
     /// Begins with what the database says of the members.
     ///
@@ -64,9 +68,10 @@ actor Replica {
     init(
         list: BlockList, ownAddress: MemberAddress, nodeID: String, isTold: Bool, transport: Transport, time: GroupTime,
         settings: ReplicaSettings, logger: Logger, generator: any RandomNumberGenerator & Sendable,
-        onChange: @escaping @Sendable () -> Void
+        consensus: Consensus? = nil, onChange: @escaping @Sendable () -> Void
     ) async throws {
         self.list = list
+        self.consensus = consensus
         self.transport = transport
         self.time = time
         self.settings = settings
@@ -192,6 +197,11 @@ actor Replica {
             }
             if case .postponed = report.movement {
                 outcome = .postponed
+            } else if role(with: address) == .compareOnly, !syncWaiters.isEmpty,
+                report.memberHead.height < list.height
+            {
+                // Somebody waits until it has.
+                outcome = .overtaken("it has not stored the last blocks yet")
             } else {
                 outcome = .agreed(report.memberHead, commonHeight: try await commonHeight(report.common))
             }
@@ -249,12 +259,13 @@ actor Replica {
         if list.status.headHash == .zero { await repairHead(from: address) }
         let exchange = Exchange(
             list: list, transport: transport, address: address, latestTimestamp: time.latestTimestamp,
-            damagedHeights: unrepairedHeights,
+            damagedHeights: unrepairedHeights, role: role(with: address),
             mayTransfer: { await self.mayTransfer(with: address) },
             mayFetch: { await self.mayFetch(blocks: $0, from: address) },
             maySend: { isAsked ? true : await self.maySend(blocks: $0, to: address) })
         let now = nowSeconds()
-        if let known = group.records[address]?.head, group.records[address]?.commonPoint?.height == known.height,
+        if exchange.role != .compareOnly, let known = group.records[address]?.head,
+            group.records[address]?.commonPoint?.height == known.height,
             now - statusSeconds[address, default: -.infinity] < settings.pace.syncSeconds,
             let report = try await exchange.pushOn(from: known)
         {

@@ -37,6 +37,10 @@ struct StreamReceiver: Sendable {
     var damagedHeight: Int?
     /// An operator decided that this list is to be adopted.
     var isForced = false
+    /// A block up to which the stream is wanted, and where it must have this one: nothing is in the list before that is known.
+    var target: BlockPoint?
+    /// What the adoption of a stream up to a target has to keep to.
+    var terms: AdoptionTerms?
     /// Whether the blocks are still wanted.
     var isWanted: @Sendable () async -> Bool = { true }
 
@@ -44,23 +48,31 @@ struct StreamReceiver: Sendable {
     func receive(_ stream: IncomingStream) async -> ReceivedStream {
         do throws(ReceptionError) {
             let header = stream.header
-            var reception = try await list.reception(after: header.after.height, hash: header.after.hash)
+            let end = target ?? header.head
+            var reception = try await list.reception(
+                after: header.after.height, hash: header.after.hash, isHeldBack: target != nil)
             var isWhole = true
             var runs: [BlockRun] = []
+            var tags: [AppendTag] = []
             var sizeBytes = 0
             var ending: StreamEnding?
             while ending == nil {
                 if runs.isEmpty, await !isWanted() { return .unwanted }
-                ending = await next(of: stream, into: &runs, &sizeBytes)
+                ending = await next(of: stream, into: &runs, &tags, &sizeBytes)
                 if ending == nil {
                     let shares = max(runs.count / Self.runsMin, sizeBytes / Self.sizeBytesMin)
                     if shares == 0 { continue }
                     if shares < Self.sharesMax, await stream.isNextThere() { continue }
                 }
                 if case .refused(let reason) = ending { return .refused(reason) }
+                if target != nil {
+                    if runs.last.map({ $0.endHeight > end.height }) == true { ending = .whole }
+                    runs = runs.compactMap { $0.firstHeight <= end.height ? $0.part(upTo: end.height) : nil }
+                }
                 // What came before a break is good, and is kept.
-                isWhole = try await reception.take(runs, latestTimestamp: latestTimestamp)
+                isWhole = try await reception.take(runs, tags: tags, latestTimestamp: latestTimestamp)
                 runs = []
+                tags = []
                 sizeBytes = 0
                 if !isWhole { break }
             }
@@ -70,10 +82,14 @@ struct StreamReceiver: Sendable {
                 case .overtaken(let reason): return .overtaken(reason)
                 case .refused, .whole, nil: break
                 }
-                guard reception.height == header.head.height, reception.hash == header.head.hash else {
+                guard reception.height == end.height, reception.hash == end.hash else {
                     return .refused(
-                        "its blocks end at height \(reception.height) and not at its head, \(header.head.height)")
+                        "its blocks end at height \(reception.height) and not at \(end.height), as they should")
                 }
+            }
+            if let terms {
+                let result = try await reception.adopt(terms)
+                return .adopted(blocks: reception.blocks, result)
             }
             var terms = AdoptionTerms()
             terms.finalHeight = header.finalHeight
@@ -98,14 +114,17 @@ struct StreamReceiver: Sendable {
     /// Reads the next part.
     ///
     /// - Returns: how the stream ended, if it did.
-    private func next(of stream: IncomingStream, into runs: inout [BlockRun], _ sizeBytes: inout Int) async
-        -> StreamEnding?
-    {
+    private func next(
+        of stream: IncomingStream, into runs: inout [BlockRun], _ tags: inout [AppendTag], _ sizeBytes: inout Int
+    ) async -> StreamEnding? {
         do throws(PeerError) {
             switch try await stream.next() {
             case .run(let run):
                 runs.append(run)
                 sizeBytes += run.content.count
+                return nil
+            case .tags(let more):
+                tags += more
                 return nil
             case .end: return .whole
             case .failed(let reason): return .overtaken(reason)

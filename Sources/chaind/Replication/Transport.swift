@@ -17,6 +17,8 @@ struct Transport: Sendable {
     var push: @Sendable (MemberAddress, OutgoingStream) async throws(PeerError) -> PushAnswer
     /// Tells the member that this node stops.
     var leave: @Sendable (MemberAddress, LeaveMessage) async throws(PeerError) -> Void
+    /// Sends appends to the leader of a group with an engine.
+    var forward: @Sendable (MemberAddress, ForwardMessage) async throws(PeerError) -> [ForwardOutcome]
 }
 
 /// What a stream continues, and up to where it goes.
@@ -34,6 +36,8 @@ struct StreamHeader: Hashable, Sendable {
 /// A part of a stream, after its header.
 enum StreamPart: Hashable, Sendable {
     case run(BlockRun)
+    /// The appends that made blocks which follow: where an engine of consensus orders them.
+    case tags([AppendTag])
     /// All blocks were sent.
     case end
     /// The sender cannot go on, which is nobody's fault; what it says why.
@@ -47,6 +51,23 @@ struct IncomingStream: Sendable {
     let next: @Sendable () async throws(PeerError) -> StreamPart?
     /// Whether the next part has come, so that nothing has to be waited for.
     var isNextThere: @Sendable () async -> Bool = { false }
+}
+
+extension IncomingStream {
+    /// The next run, for who needs only blocks; `nil` at the end.
+    ///
+    /// - Throws: `PeerError`, also where the stream ends without an end.
+    func nextRun() async throws(PeerError) -> BlockRun? {
+        while true {
+            switch try await next() {
+            case .run(let run): return run
+            case .tags: continue
+            case .end: return nil
+            case .failed(let reason): throw .unreachable(reason: reason)
+            case nil: throw .unreachable(reason: "the stream broke")
+            }
+        }
+    }
 }
 
 /// A stream that is sent to a member.

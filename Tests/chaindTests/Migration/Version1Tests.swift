@@ -69,7 +69,7 @@ struct Version1Tests {
             #expect(next.height == Self.height + 1 && next.previousHash == Self.headHash)
             #expect(try await node.client.get("/blocks/valid").json(ValidationAnswer.self).state == "valid")
             #expect(try await node.end(SIGTERM) == 0)
-            #expect(try FolderContent(node.dataDirectory).files["chain.db"]?[63] == 2, "it is not of version 2")
+            #expect(try FolderContent(node.dataDirectory).files["chain.db"]?[63] == 3, "it is not of version 3")
             #expect(try await runChaind(["verify", node.databasePath]).status == 0)
         }
     }

@@ -103,7 +103,8 @@ final class ReplicaPlay: Sendable {
             },
             leave: { [self] to, message async throws(PeerError) in
                 try await answer(of: to) { await $0.answer(message) }
-            })
+            },
+            forward: { _, _ async throws(PeerError) in throw .refused(status: 409, detail: "no engine") })
     }
 }
 

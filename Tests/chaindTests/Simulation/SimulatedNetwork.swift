@@ -155,7 +155,8 @@ extension Simulation {
                 try await self.call("leave", from: process, to: .address(address), timeoutSeconds: 10) { other in
                     await other.replica.answer(message)
                 }
-            })
+            },
+            forward: { _, _ async throws(PeerError) in throw .refused(status: 409, detail: "no engine") })
     }
 
     private func push(

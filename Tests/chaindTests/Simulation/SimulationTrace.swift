@@ -31,6 +31,7 @@ extension Simulation {
         case .success(let answer as StreamPart?):
             switch answer {
             case .run(let run): text = "\(run.firstHeight)..<\(run.endHeight), \(run.lastHash.hex.prefix(8))"
+            case .tags(let tags): text = "\(tags.count) tags"
             case .end: text = "end"
             case .failed(let reason): text = reason
             case nil: text = "nothing"

@@ -1,0 +1,241 @@
+// A node's place in the group: a live key under a lease. Its appends can be put in order only while it has that key.
+
+import Chain
+
+extension Consensus {
+    private static let retrySeconds = 1.0
+
+    /// Renews this node's place and looks at everything, or takes a place.
+    func renew() async {
+        guard phase == .following else { return }
+        do throws(EtcdError) {
+            if let session, !session.isDoubtful {
+                try await renew(session)
+            } else if session == nil, !isForgotten {
+                try await takeSession()
+            } else {
+                // What was decided about this node may have been changed.
+                _ = try await snapshot()
+            }
+            schedule(.renew, afterSeconds: settings.intervalSeconds)
+            await joinIfForgottenByNobody()
+        } catch {
+            if case .denied = error { tell("etcd does not let this node in", error.description) }
+            await doubtIfOver()
+            schedule(.renew, afterSeconds: Self.retrySeconds)
+        }
+        if isLeaderless { schedule(.elect, afterSeconds: jitterSeconds(0...0.2)) }
+        if leadership != nil { schedule(.trim) }
+        schedule(.orphans)
+        await tellMembers()
+    }
+
+    private var isLeaderless: Bool { leaderlessSeconds != nil && leadership == nil }
+
+    private func renew(_ session: Session) async throws(EtcdError) {
+        let start = nowSeconds()
+        // Whatever is said of the lease is a hint; the transaction tells whether the place is still there.
+        _ = try await etcd.keepAlive(session.leaseID)
+        let publication = try publication()
+        let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
+        let answer: EtcdTransactionAnswer
+        do throws(EtcdError) {
+            answer = try await etcd.transact(
+                EtcdTransaction(
+                    comparisons: [.createRevision(keys.live(ownAddress), session.revision)],
+                    success: [publication ?? probe] + view.ranges, failure: [probe] + view.ranges))
+        } catch {
+            if case .unknown(let reason) = error { silent(since: start, reason) }
+            throw error
+        }
+        heard()
+        if answer.isSucceeded {
+            self.session?.renewedSeconds = start
+            unpublishedSizeBytes = 0
+        } else {
+            self.session?.isDoubtful = true
+        }
+        learn(answer)
+        if !answer.isSucceeded { await endSession(isOver: true) }
+    }
+
+    /// What says which height this node has on disk; `nil` if that is said already.
+    func publication() throws(EtcdError) -> EtcdTransaction.Operation? {
+        let record = storedRecord
+        guard view.stored[ownAddress]?.record != record else { return nil }
+        return .put(keys.stored(ownAddress), try record.etcdValue())
+    }
+
+    /// What this node has of the order.
+    private var storedRecord: StoredRecord {
+        let status = list.status
+        return StoredRecord(height: status.height, hash: status.headHash)
+    }
+
+    // MARK: Taking a place
+
+    private func takeSession() async throws(EtcdError) {
+        let databaseID: String
+        do {
+            databaseID = try await self.databaseID()
+        } catch {
+            throw .refused("the list has no id: \(error)")
+        }
+        let leaseID = try await etcd.grantLease(settings.leaseSeconds)
+        let record = LiveRecord(nodeID: nodeID, databaseID: databaseID, attempt: newAttempt())
+        let start = nowSeconds()
+        let key = keys.live(ownAddress)
+        let answer = try await settle(
+            EtcdTransaction(
+                comparisons: [.createRevision(key, 0)],
+                success: [.put(key, try record.etcdValue(), leaseID: leaseID)] + view.ranges, failure: view.ranges))
+        learn(answer)
+        if let own = view.live[ownAddress], own.record == record {
+            session = Session(revision: own.createRevision, leaseID: leaseID, renewedSeconds: start)
+            tell("this node's address is another one's", nil)
+            try await forgetLeadership()
+            return
+        }
+        try await etcd.revokeLease(leaseID)
+        guard let other = view.live[ownAddress] else { throw .unknown("the place was lost at once") }
+        guard other.record.databaseID == databaseID else {
+            tell("this node's address is another one's", "process \(other.record.nodeID) has it")
+            throw .refused("another node has the address \(ownAddress)")
+        }
+        // The process before this one on this database: it runs no more.
+        let ended = try await settle(
+            EtcdTransaction(
+                comparisons: [.createRevision(key, other.createRevision)],
+                success: [.delete(EtcdRange(key)), .put(keys.probe(ownAddress), [])] + view.ranges,
+                failure: view.ranges))
+        learn(ended)
+        schedule(.renew)
+    }
+
+    /// Ends what a process before this one was elected to.
+    private func forgetLeadership() async throws(EtcdError) {
+        guard let leader = view.leader.value, leader.record.address == ownAddress, leader.record.nodeID != nodeID else {
+            return
+        }
+        let answer = try await settle(
+            EtcdTransaction(
+                comparisons: [.createRevision(keys.leader, leader.createRevision)],
+                success: [.delete(EtcdRange(keys.leader))] + view.ranges, failure: view.ranges))
+        learn(answer)
+    }
+
+    /// Names this database; another one at this address is another node.
+    private func databaseID() async throws -> String {
+        if let kept = try await list.record("database_id") { return String(decoding: kept, as: UTF8.self) }
+        // As random as the process's own, which no other database has.
+        try await list.setRecord("database_id", to: Array(nodeID.utf8))
+        return nodeID
+    }
+
+    // MARK: Doubt
+
+    /// Begins to doubt the place if the lease may be over.
+    private func doubtIfOver() async {
+        guard let session, !session.isDoubtful,
+            nowSeconds() - session.renewedSeconds >= Double(settings.leaseSeconds)
+        else { return }
+        self.session?.isDoubtful = true
+        await endSession(isOver: false)
+    }
+
+    /// Ends a doubtful place: from then on none of its appends can be put in order. Those that were are answered so, the others
+    /// refused.
+    ///
+    /// - Parameter isOver: whether a transaction has told that the place is gone.
+    private func endSession(isOver: Bool) async {
+        guard let session else { return }
+        updateGate()
+        tell("this node's place in the group is over, or may be", "its lease was not renewed in time", level: .warning)
+        if !isOver {
+            let key = keys.live(ownAddress)
+            let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
+            do throws(EtcdError) {
+                let answer = try await settle(
+                    EtcdTransaction(
+                        comparisons: [.createRevision(key, session.revision)],
+                        success: [.delete(EtcdRange(key)), probe] + view.ranges, failure: [probe] + view.ranges))
+                learn(answer)
+            } catch {
+                // Refused before it was ever made: the renewal tries again.
+                return
+            }
+        }
+        // Both transactions have read the head, and no append of this place comes after that.
+        let height = view.head.value?.record.height ?? 0
+        while list.height < height, !isStopping, phase == .following {
+            schedule(.follow)
+            onChange()
+            await pause(0.05)
+        }
+        guard list.height >= height else { return }
+        await answerEnded(session)
+        leadership = nil
+        self.session = nil
+        tell("this node's place in the group is over, or may be", nil)
+        do throws(EtcdError) {
+            // With it goes the leader key, if this node led.
+            try await etcd.revokeLease(session.leaseID)
+        } catch {
+            // It runs out by itself.
+        }
+        schedule(.renew)
+    }
+
+    /// Answers what was sent under a place that is over, now that the list has all that can ever come of it.
+    private func answerEnded(_ session: Session) async {
+        for (counter, append) in outstanding.sorted(by: { $0.key < $1.key }) {
+            guard let id = append.request.id, id.session == session.revision else { continue }
+            if case .decided = append.state {
+                await answerIfThere(counter)
+                continue
+            }
+            let heights: Range<Int>?
+            do throws(ReadError) {
+                heights = try await list.heights(of: id)
+            } catch {
+                answer(counter, .failure(.orderUnknown))
+                continue
+            }
+            if let heights {
+                outstanding[counter]?.state = .decided(.ordered(heights), height: heights.upperBound - 1)
+                await answerIfThere(counter)
+            } else {
+                answer(counter, .failure(.notOrdered(reason: "this node lost its place in the group")))
+            }
+        }
+        unsent.removeAll { outstanding[$0] == nil }
+        queue.removeAll {
+            if case .own(let counter) = $0.source { outstanding[counter] == nil } else { false }
+        }
+    }
+
+    // MARK: Stopping
+
+    /// Takes no more appends, waits for those that were sent, and gives up this node's place, so that others need not wait for
+    /// its lease to run out.
+    func stop(withinSeconds seconds: Double) async {
+        let deadline = nowSeconds() + seconds
+        for waiting in inbox.refuse(.closed) {
+            inbox.answered(dataSizeBytes: waiting.dataSizeBytes)
+            waiting.answer(.failure(.closed))
+        }
+        while !outstanding.isEmpty, nowSeconds() < deadline { await pause(0.02) }
+        isStopping = true
+        for (counter, append) in outstanding {
+            answer(counter, .failure(append.sendCount > 0 ? .orderUnknown : .closed))
+        }
+        for read in exchange(&newReads, with: []) { read("the node stops") }
+        for read in exchange(&waitingReads, with: []) { read.answer("the node stops") }
+        guard let session else { return }
+        do throws(EtcdError) {
+            try await etcd.revokeLease(session.leaseID)
+        } catch {
+            logger.notice("the group learns only by the lease that this node stops", metadata: ["reason": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// Transactions that are sent until they are answered.
+
+import Chain
+
+extension Consensus {
+    private static let retrySeconds = 0.25...0.5
+
+    /// Sends a transaction until it is answered, identical each time: it can be made once only, since it compares.
+    ///
+    /// - Throws: `EtcdError` where it was refused before it can ever have been made, or the node stops.
+    func settle(_ transaction: EtcdTransaction) async throws(EtcdError) -> EtcdTransactionAnswer {
+        var mayBeMade = false
+        while true {
+            let start = nowSeconds()
+            do throws(EtcdError) {
+                let answer = try await etcd.transact(transaction)
+                heard()
+                return answer
+            } catch {
+                if case .unknown(let reason) = error {
+                    mayBeMade = true
+                    silent(since: start, reason)
+                } else if !mayBeMade {
+                    throw error
+                }
+                if isStopping { throw error }
+            }
+            await pause(jitterSeconds(Self.retrySeconds))
+            if isStopping { throw .unknown("the node stops") }
+        }
+    }
+
+    /// Makes a transaction that always writes, and so sees all that was answered before it: of which nothing else is to be
+    /// known than what it read, so that an unknown outcome is none.
+    func snapshot(_ operations: [EtcdTransaction.Operation] = []) async throws(EtcdError) -> EtcdTransactionAnswer {
+        let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
+        let start = nowSeconds()
+        do throws(EtcdError) {
+            let answer = try await etcd.transact(
+                EtcdTransaction(comparisons: [], success: operations + [probe] + view.ranges, failure: []))
+            heard()
+            learn(answer)
+            return answer
+        } catch {
+            if case .unknown(let reason) = error { silent(since: start, reason) }
+            throw error
+        }
+    }
+
+    func heard() {
+        if silence != nil {
+            silence = nil
+            tell("etcd does not answer", nil)
+        }
+    }
+
+    func silent(since start: Double, _ reason: String) {
+        if silence == nil { silence = (start, reason) }
+        updateGate()
+        if inbox.refusal != nil { tell("etcd does not answer", silence?.reason) }
+    }
+
+    /// Takes over what a transaction has read.
+    func learn(_ answer: EtcdTransactionAnswer, from first: Int = 0) {
+        view.learn(answer, from: first)
+        viewChanged()
+    }
+
+    /// Draws the conclusions of what is known of etcd's keys.
+    func viewChanged() {
+        let now = nowSeconds()
+        if let leader = view.leader.value, leader.record.address != ownAddress || leader.record.nodeID == nodeID {
+            leaderlessSeconds = nil
+            if leader.createRevision != leadership?.epoch { deposed(by: leader.createRevision) }
+            resendWhatOthersHave(leader.createRevision)
+        } else {
+            if leaderlessSeconds == nil { leaderlessSeconds = now }
+            if leadership != nil { deposed(by: nil) }
+            schedule(.elect, afterSeconds: jitterSeconds(0...0.1))
+        }
+        if phase == .following, leadership == nil, let head = view.head.value, head.record.height > list.height {
+            schedule(.follow)
+        }
+        if phase == .following, view.revision > 0, view.head.value == nil {
+            phase = .blocked(reason: "the group's keys are gone from etcd")
+        }
+        updateGate()
+    }
+
+    private func deposed(by epoch: Int?) {
+        guard let ended = leadership, ended.epoch != epoch else { return }
+        leadership = nil
+        logger.notice("does not lead any more", metadata: ["epoch": "\(ended.epoch)"])
+        // What was not sent to etcd goes to whoever leads.
+        for entry in exchange(&queue, with: []) { settle(entry, .undecided) }
+    }
+}

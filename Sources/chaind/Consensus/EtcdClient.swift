@@ -1,0 +1,234 @@
+// Asks etcd over its JSON gateway. One for the process: it owns the connections to all endpoints.
+
+import AsyncHTTPClient
+import NIOCore
+import NIOHTTP1
+
+/// A client of etcd. It stays with the endpoint that answered last, and goes on to the next one after a failure.
+struct EtcdClient: Sendable {
+    private static let answerSizeBytesMax = 64 << 20
+    /// More than are under way at a time: those above wait for a connection. Each watch keeps one.
+    private static let connectionsMax = 64
+
+    private let settings: EtcdSettings
+    private let endpoints: EtcdEndpoints
+    private let user: EtcdUser?
+    private let login = EtcdLogin()
+    private let client: HTTPClient
+
+    /// - Throws: `CommandError` that names the setting or the file that is wrong.
+    init(settings: EtcdSettings) throws(CommandError) {
+        self.settings = settings
+        endpoints = EtcdEndpoints(try settings.checkedEndpoints())
+        user = try settings.checkedUser()
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        configuration.tlsConfiguration = try settings.tlsConfiguration()
+        configuration.timeout = .init(
+            connect: .milliseconds(Int64(settings.attemptSeconds * 1_000)),
+            read: .milliseconds(Int64(settings.watchIdleSeconds * 1_000)))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = EtcdClient.connectionsMax
+        configuration.httpVersion = .http1Only
+        configuration.decompression = .disabled
+        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    /// Ends all connections. What is under way fails.
+    func shutdown() async throws {
+        try await client.shutdown()
+    }
+
+    /// The etcd that this client reaches.
+    var etcd: Etcd {
+        Etcd(
+            transact: { transaction async throws(EtcdError) in try await attempt(.transaction(transaction)) },
+            range: { range, limit async throws(EtcdError) in
+                try await firstAnswer { endpoint async throws(EtcdError) in
+                    try await attempt(.range(range, limit: limit), at: endpoint)
+                }
+            },
+            grantLease: { seconds async throws(EtcdError) in try await attempt(.grantLease(seconds: seconds)) },
+            keepAlive: { leaseID async throws(EtcdError) in try await attempt(.keepAlive(leaseID: leaseID)) },
+            revokeLease: { leaseID async throws(EtcdError) in
+                try await attempt(.revokeLease(leaseID: leaseID), isDoneIf: EtcdError.noLease)
+            },
+            watch: { range, revision async throws(EtcdError) in
+                try await firstAnswer { endpoint async throws(EtcdError) in
+                    try await watch(.watch(range, fromRevision: revision), at: endpoint)
+                }
+            },
+            status: { await status() },
+            compact: { revision async throws(EtcdError) in
+                try await attempt(.compact(revision: revision), isDoneIf: EtcdError.alreadyCompacted)
+            })
+    }
+
+    // MARK: Attempts
+
+    /// Asks the endpoint in use, once.
+    private func attempt<Answer>(_ request: EtcdRequest<Answer>) async throws(EtcdError) -> Answer {
+        try await attempt(request, at: endpoints.current)
+    }
+
+    private func attempt<Answer>(
+        _ request: EtcdRequest<Answer>, at endpoint: String
+    ) async throws(EtcdError) -> Answer {
+        try await leavingIfUnknown(endpoint) { () async throws(EtcdError) in
+            try await answer(to: request, from: endpoint, seconds: settings.attemptSeconds)
+        }
+    }
+
+    /// Does what may be done already, as a reason for which it is refused says.
+    private func attempt(_ request: EtcdRequest<Void>, isDoneIf doneReason: String) async throws(EtcdError) {
+        do throws(EtcdError) {
+            try await attempt(request)
+        } catch .refused(let reason) where reason.contains(doneReason) {
+        }
+    }
+
+    /// Asks each endpoint until one answers: for what may be asked twice.
+    private func firstAnswer<Answer>(
+        _ ask: (String) async throws(EtcdError) -> Answer
+    ) async throws(EtcdError) -> Answer {
+        var failures: [String] = []
+        for endpoint in endpoints.fromCurrent {
+            do throws(EtcdError) {
+                return try await ask(endpoint)
+            } catch .unknown(let reason) where !Task.isCancelled {
+                failures.append(reason)
+            }
+        }
+        throw .unknown(failures.joined(separator: "; "))
+    }
+
+    private func leavingIfUnknown<Answer>(
+        _ endpoint: String, _ ask: () async throws(EtcdError) -> Answer
+    ) async throws(EtcdError) -> Answer {
+        do throws(EtcdError) {
+            return try await ask()
+        } catch {
+            if case .unknown = error, !Task.isCancelled { endpoints.leave(endpoint) }
+            throw error
+        }
+    }
+
+    private func watch(
+        _ request: EtcdRequest<EtcdWatchLine>, at endpoint: String
+    ) async throws(EtcdError) -> EtcdWatch {
+        try await leavingIfUnknown(endpoint) { () async throws(EtcdError) in
+            try await exchange(with: endpoint, seconds: settings.attemptSeconds) { token in
+                let response = try await send(request, to: endpoint, token: token)
+                let reader = EtcdWatchReader(
+                    response.body, from: endpoint, decode: request.decode, onBreak: { endpoints.leave(endpoint) })
+                try await reader.begin()
+                return EtcdWatch(next: { () async throws(EtcdError) in try await reader.next() })
+            }
+        }
+    }
+
+    private func status() async -> [EtcdStatus] {
+        await withTaskGroup(of: EtcdStatus?.self) { group in
+            for endpoint in endpoints.urls {
+                group.addTask { await status(of: endpoint) }
+            }
+            var statuses: [String: EtcdStatus] = [:]
+            for await case let status? in group { statuses[status.endpoint] = status }
+            return endpoints.urls.compactMap { statuses[$0] }
+        }
+    }
+
+    private func status(of endpoint: String) async -> EtcdStatus? {
+        do throws(EtcdError) {
+            let answer = try await answer(to: .status(), from: endpoint, seconds: settings.statusSeconds)
+            return EtcdStatus(
+                endpoint: endpoint, version: answer.version, sizeBytes: answer.sizeBytes,
+                usedSizeBytes: answer.usedSizeBytes)
+        } catch {
+            // Who does not answer is missing.
+            return nil
+        }
+    }
+
+    // MARK: Exchanges
+
+    private func answer<Answer>(
+        to request: EtcdRequest<Answer>, from endpoint: String, seconds: Double
+    ) async throws(EtcdError) -> Answer {
+        try await exchange(with: endpoint, seconds: seconds) { token in
+            try await answer(to: request, from: endpoint, token: token)
+        }
+    }
+
+    /// Talks to an endpoint with a time limit, and once more after a new login where etcd says that ours is spent.
+    private func exchange<Answer: Sendable>(
+        with endpoint: String, seconds: Double, _ talk: @escaping @Sendable (_ token: String?) async throws -> Answer
+    ) async throws(EtcdError) -> Answer {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        do {
+            return try await withTimeLimit(seconds: seconds) {
+                guard let user else { return try await talk(nil) }
+                let logIn = { @Sendable () async throws(EtcdError) in
+                    try await newToken(for: user, at: endpoint, until: deadline)
+                }
+                let token = try await login.token(logIn: logIn)
+                do {
+                    return try await talk(token.text)
+                } catch let error as EtcdError where error.isSpentLogin {
+                    return try await talk(login.token(insteadOf: token, logIn: logIn).text)
+                }
+            }
+        } catch {
+            throw EtcdError(error, endpoint: endpoint)
+        }
+    }
+
+    private func newToken(
+        for user: EtcdUser, at endpoint: String, until deadline: ContinuousClock.Instant
+    ) async throws(EtcdError) -> EtcdLogin.Token {
+        do {
+            return try await withTimeLimit(seconds: (deadline - .now) / .seconds(1)) {
+                do {
+                    return .init(text: try await answer(to: .login(user), from: endpoint, token: nil))
+                } catch EtcdError.refused(let reason) where reason.contains(EtcdError.noLoginNeeded) {
+                    return .init(text: nil)
+                }
+            }
+        } catch {
+            throw EtcdError(error, endpoint: endpoint)
+        }
+    }
+
+    private func answer<Answer>(
+        to request: EtcdRequest<Answer>, from endpoint: String, token: String?
+    ) async throws -> Answer {
+        let response = try await send(request, to: endpoint, token: token)
+        let content = try await response.body.collect(upTo: EtcdClient.answerSizeBytesMax)
+        return try request.decode(Array(content.readableBytesView))
+    }
+
+    /// - Throws: `EtcdError` for an answer other than 200.
+    private func send<Answer>(
+        _ request: EtcdRequest<Answer>, to endpoint: String, token: String?
+    ) async throws -> HTTPClientResponse {
+        var message = HTTPClientRequest(url: "\(endpoint)/v3/\(request.path)")
+        message.method = .POST
+        message.headers.add(name: "Content-Type", value: "application/json")
+        // A member that has no leader says so at once, and ends its watches, instead of waiting for one.
+        message.headers.add(name: "Grpc-Metadata-hasleader", value: "true")
+        if let token { message.headers.add(name: "Authorization", value: token) }
+        message.body = .bytes(request.body)
+        let response = try await client.execute(message, deadline: .distantFuture)
+        guard response.status == .ok else {
+            let content = try await response.body.collect(upTo: EtcdClient.answerSizeBytesMax)
+            let reason: String
+            do throws(JSONSyntaxError) {
+                reason = try EtcdRefusal(json: Array(content.readableBytesView)).message
+            } catch {
+                // What stands between us and etcd has another shape, if any.
+                reason = String(buffer: content)
+            }
+            throw EtcdError(status: Int(response.status.code), message: oneLine(reason), endpoint: endpoint)
+        }
+        return response
+    }
+}

@@ -69,16 +69,16 @@ extension StoreWriter {
     /// - Parameter batch: that of the block, whose tags are remembered.
     /// - Returns: false if it has another block there.
     func finalize(_ height: Int, _ hash: Hash, keeping batch: OrderedBatch? = nil) throws(WriteError) -> Bool {
-        guard height > state.finalHeight else { return true }
         let isThere = try write { connection throws(SQLiteError) -> Ending<Bool> in
             guard height <= state.head.height, try Lineage.list.storedHash(at: height, on: connection) == hash else {
                 return .rollBack(false)
             }
+            guard height > state.finalHeight else { return .rollBack(true) }
             if let batch { try keep(batch.tags, of: batch.runs, now: 0, on: connection) }
             try PropertyStatements.set(PropertyStatements.finalHeight, to: height, on: connection)
             return .commit(true)
         }
-        if isThere { state.final(upTo: height) }
+        if isThere { state.final(upTo: max(height, state.finalHeight)) }
         return isThere
     }
 

@@ -70,6 +70,7 @@ enum BatchCoding {
             case .failed, nil: throw .short(height: header.after.height, headHeight: header.head.height)
             }
         }
+        guard decoder.bufferedSizeBytes == 0 else { throw .afterEnd(height: header.head.height) }
         guard
             let batch = OrderedBatch(
                 previousHeight: header.after.height, previousHash: header.after.hash, runs: runs, tags: tags)

@@ -11,14 +11,18 @@ extension Consensus {
         do throws(EtcdError) {
             if let session, !session.isDoubtful {
                 try await renew(session)
-            } else if session == nil, !isForgotten {
-                try await takeSession()
-            } else {
-                // What was decided about this node may have been changed.
+            } else if session != nil {
+                await endSession(isOver: false)
+            } else if isForgotten {
+                // That may have been changed.
                 _ = try await snapshot()
+            } else {
+                try await takeSession()
             }
-            schedule(.renew, afterSeconds: settings.intervalSeconds)
+            await checkLeader()
             await joinIfForgottenByNobody()
+            let isInOrder = session != nil && leaderSilence == nil
+            schedule(.renew, afterSeconds: isInOrder ? settings.intervalSeconds : Self.retrySeconds)
         } catch {
             if case .denied = error { tell("etcd does not let this node in", error.description) }
             await doubtIfOver()
@@ -28,6 +32,17 @@ extension Consensus {
         if leadership != nil { schedule(.trim) }
         schedule(.orphans)
         await tellMembers()
+    }
+
+    /// Looks whether a leader that could not be reached can be now: nobody else finds out while appends are refused.
+    private func checkLeader() async {
+        guard leaderSilence != nil, let leader = view.leader.value, leader.record.address != ownAddress else { return }
+        do throws(PeerError) {
+            _ = try await peers.health(leader.record.address)
+            leaderSilence = nil
+        } catch {
+            leaderSilence?.reason = error.description
+        }
     }
 
     private var isLeaderless: Bool { leaderlessSeconds != nil && leadership == nil }

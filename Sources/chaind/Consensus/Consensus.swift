@@ -120,6 +120,7 @@ actor Consensus {
     var isStopping = false
     /// Is told who belongs to the group.
     private var onMembers: (@Sendable (OrderedGroup) async -> Void)?
+    private var toldGroup = OrderedGroup()
 
     /// Appends of this node that are not answered, by their counters.
     var outstanding: [Int: Outstanding] = [:]
@@ -297,7 +298,12 @@ actor Consensus {
     /// Says who is to be told of changes of the members and of who is there.
     func tellMembers(to receiver: @escaping @Sendable (OrderedGroup) async -> Void) { onMembers = receiver }
 
-    func tellMembers() async { await onMembers?(group) }
+    func tellMembers() async {
+        let group = group
+        guard group != toldGroup else { return }
+        toldGroup = group
+        await onMembers?(group)
+    }
 
     func jitterSeconds(_ range: ClosedRange<Double>) -> Double { Double.random(in: range, using: &generator) }
 

@@ -33,6 +33,7 @@ struct AppendRoutes: Sendable {
         }.get()
         var members: Int?
         if let copies, let last = blocks.last {
+            replica.listChanged()
             members = await replica.waitForCopies(
                 of: last, count: copies, timeoutSeconds: Double(timeoutSeconds))
         }
@@ -42,14 +43,10 @@ struct AppendRoutes: Sendable {
     /// Appends to the list, or has it put in order where an engine does that. `answer` is called on any thread, and must not
     /// block it.
     func append(_ request: AppendRequest, answer: @escaping @Sendable (Result<[Block], AppendError>) -> Void) {
-        let tell: @Sendable (Result<[Block], AppendError>) -> Void = { [replica] result in
+        if let consensus = replica.consensus { return consensus.append(request, answer: answer) }
+        list.append(request) { [replica] result in
             if case .success = result { replica.listChanged() }
             answer(result)
-        }
-        if let consensus = replica.consensus {
-            consensus.append(request, answer: tell)
-        } else {
-            list.append(request, answer: tell)
         }
     }
 

@@ -50,12 +50,28 @@ import Testing
             other[68] = 1
             #expect(try await refusal(other) == .otherProgram(applicationID: 0x0168_6E64))
             var newer = whole
-            newer[63] = 3
-            #expect(try await refusal(newer) == .newerVersion(found: 3, supported: 2))
+            newer[63] = 4
+            #expect(try await refusal(newer) == .newerVersion(found: 4, supported: 3))
         }
     }
 
-    @Test func aFileOfTheVersionBeforeIsReadAsItIsAndMigratedWhenItIsOpened() async throws {
+    /// What makes a file of an earlier version of one of this, by that version.
+    private static let downgrades = [
+        1: """
+            DROP TABLE appends;
+            DROP TABLE segments; DROP TABLE staged; DROP TABLE leftovers; DROP TABLE orphans; DROP TABLE properties;
+            DROP TABLE repairs;
+            ALTER TABLE runs DROP COLUMN acknowledged;
+            ALTER TABLE idempotency ADD COLUMN blocks INTEGER NOT NULL DEFAULT 2;
+            ALTER TABLE idempotency DROP COLUMN identities;
+            PRAGMA user_version = 1;
+            """,
+        2: "DROP TABLE appends; PRAGMA user_version = 2;",
+    ]
+
+    @Test(arguments: [1, 2])
+    func aFileOfAnEarlierVersionIsReadAsItIsAndMigratedWhenItIsOpened(version: Int) async throws {
+        let downgrade = try #require(Self.downgrades[version])
         try await withTemporaryDirectory { directory in
             let path = directory.path("list.db")
             let request = AppendRequest(
@@ -64,15 +80,7 @@ import Testing
             var list = try await BlockList.open(path: path) { 1_700_000_000 }
             let blocks = try await list.append(request)
             try await list.close()
-            try RawDatabase(path: path).execute(
-                """
-                DROP TABLE segments; DROP TABLE staged; DROP TABLE leftovers; DROP TABLE orphans; DROP TABLE properties;
-                DROP TABLE repairs;
-                ALTER TABLE runs DROP COLUMN acknowledged;
-                ALTER TABLE idempotency ADD COLUMN blocks INTEGER NOT NULL DEFAULT 2;
-                ALTER TABLE idempotency DROP COLUMN identities;
-                PRAGMA user_version = 1;
-                """)
+            try RawDatabase(path: path).execute(downgrade)
             let old = try Data(contentsOf: URL(fileURLWithPath: path))
             let report = try await BlockList.verify(path: path) { _ in }
             #expect(report.isValid && report.height == 2)

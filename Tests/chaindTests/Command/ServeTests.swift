@@ -103,7 +103,8 @@ import Testing
 
     @Test func theHelpNamesTheDefaultAndTheEnvironmentOfEachSetting() async throws {
         let help = try await runChaind(["serve", "--help"]).output
-        let settings = help.matches(of: /--([a-z-]+) <[a-z-]+>/).map { String($0.1) }
+        let settings = help.matches(of: /--([a-z-]+) <[a-z-]+>|--(require-etcd|etcd-compact) +/)
+            .map { String($0.1 ?? $0.2 ?? "") }
         #expect(Set(settings).isSuperset(of: ["host", "port", "data-dir", "log-level", "readers", "hashes-max"]))
         let text = help.replacing(/\s+/, with: " ")
         for setting in settings {

@@ -100,9 +100,16 @@ import Testing
         let content = hello.content
         let good = run(1, 1, content)
         let end = part(2, [])
+        let tag: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1] + [UInt8](repeating: 0, count: 25)
         let cases: [([UInt8], StreamError)] = [
             (part(0, []), .unknownKind(0, height: 0)),
-            (good + part(4, []), .unknownKind(4, height: 1)),
+            (good + part(5, []), .unknownKind(5, height: 1)),
+            (part(4, []), .notWhole(height: 0)),
+            (part(4, [0, 0]), .notWhole(height: 0)),
+            (part(4, [0, 1] + tag.dropLast()), .notWhole(height: 0)),
+            (part(4, [0, 1] + tag + [0]), .notWhole(height: 0)),
+            (part(4, [0, 2] + tag), .notWhole(height: 0)),
+            (part(4, [], length: 100_000), .tooLarge(sizeBytes: 100_000, height: 0)),
             (end, .short(height: 0, headHeight: 1)),
             (part(2, [0]), .tooLarge(sizeBytes: 1, height: 0)),
             (part(3, [], length: 1_001), .tooLarge(sizeBytes: 1_001, height: 0)),

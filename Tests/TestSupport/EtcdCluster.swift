@@ -122,15 +122,15 @@ public final class EtcdCluster: Sendable {
     }
 
     private func status(of index: Int) async throws -> Status {
-        try await ask(index, "maintenance/status", [:])
+        try await ask(index, "maintenance/status")
     }
 
     /// Asks a member by a path below `/v3/`, without TLS.
     public func ask<Answer: Decodable>(
-        _ index: Int, _ path: String, _ members: [String: String], token: String? = nil
+        _ index: Int, _ path: String, _ question: some Encodable = [String: String](), token: String? = nil
     ) async throws -> Answer {
         try await HTTPTestClient(port: statusPorts[index])
-            .post("/v3/\(path)", members, fields: token.map { ["Authorization": $0] } ?? [:], timeoutSeconds: 1).json()
+            .post("/v3/\(path)", question, fields: token.map { ["Authorization": $0] } ?? [:], timeoutSeconds: 1).json()
     }
 }
 

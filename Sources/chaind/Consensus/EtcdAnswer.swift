@@ -58,20 +58,21 @@ enum EtcdAnswer {
 
 /// What stands at the beginning of most answers.
 private struct EtcdHeader {
-    var clusterID = ""
-    /// 0 where there is none, as in the parts of a transaction's answer.
-    var revision = 0
+    let clusterID: String
+    let revision: Int
 
     init(_ reader: inout JSONReader) throws(JSONSyntaxError) {
-        var header = self
+        var clusterID: String?
+        var revision: Int?
         try reader.members { (name, reader) throws(JSONSyntaxError) in
             switch name {
-            case "cluster_id": header.clusterID = try reader.text()
-            case "revision": header.revision = try reader.integer()
+            case "cluster_id": clusterID = try reader.text()
+            case "revision": revision = try reader.integer()
             default: try reader.skipValue()
             }
         }
-        self = header
+        self.clusterID = try EtcdAnswer.found(clusterID, "cluster_id")
+        self.revision = try EtcdAnswer.found(revision, "revision")
     }
 }
 

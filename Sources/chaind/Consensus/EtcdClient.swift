@@ -83,6 +83,7 @@ struct EtcdClient: Sendable {
         do throws(EtcdError) {
             try await attempt(request)
         } catch .refused(let reason) where reason.contains(doneReason) {
+            // It is as it was wanted.
         }
     }
 

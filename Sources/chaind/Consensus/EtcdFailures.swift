@@ -1,5 +1,8 @@
 // Sorts the failures of requests to etcd: what is certainly not done, and all else.
 
+import Foundation
+import NIOSSL
+
 extension EtcdError {
     /// What etcd says to who uses or ends a lease that is over.
     static let noLease = "requested lease not found"
@@ -34,8 +37,18 @@ extension EtcdError {
         switch error {
         case let error as EtcdError: self = error
         case let error as JSONSyntaxError: self = .unknown("\(endpoint): not an answer of etcd: \(error.message)")
+        case NIOSSLError.handshakeFailed(let error): self = .unknown("\(endpoint): \(EtcdError.reason(of: error))")
+        case let error as BoringSSLError: self = .unknown("\(endpoint): \(EtcdError.reason(of: error))")
         default: self = .unknown("\(endpoint): \(PeerError(error))")
         }
+    }
+
+    /// Why there is no secure connection, in BoringSSL's words without its code and its place in a source file.
+    private static func reason(of error: BoringSSLError) -> String {
+        let text = "\(error)"
+        let words = text.components(separatedBy: "OPENSSL_internal:").last?.components(separatedBy: " at ").first
+        let reason = (words ?? text).replacing("_", with: " ").lowercased()
+        return reason == "certificate verify failed" ? "its certificate is not vouched for" : "TLS: \(oneLine(reason))"
     }
 
     /// Whether a new login helps: there was none, a member does not know the token any more, or it is from before a

@@ -93,6 +93,12 @@ actor EtcdWatchReader {
                 received.writeBuffer(&bytes)
                 return true
             }
+            if received.readableBytes > 0 {
+                // The line in which etcd says why it breaks off has no line break.
+                received.writeString("\n")
+                self.iterator = nil
+                return true
+            }
         } catch let error as HTTPClientError where error == .readTimeout {
             // Nothing to tell for so long is no fault of the endpoint.
         } catch {

@@ -58,14 +58,14 @@ import Testing
     /// What makes a file of an earlier version of one of this, by that version.
     private static let downgrades = [
         1: """
-            DROP TABLE appends;
-            DROP TABLE segments; DROP TABLE staged; DROP TABLE leftovers; DROP TABLE orphans; DROP TABLE properties;
-            DROP TABLE repairs;
-            ALTER TABLE runs DROP COLUMN acknowledged;
-            ALTER TABLE idempotency ADD COLUMN blocks INTEGER NOT NULL DEFAULT 2;
-            ALTER TABLE idempotency DROP COLUMN identities;
-            PRAGMA user_version = 1;
-            """,
+        DROP TABLE appends;
+        DROP TABLE segments; DROP TABLE staged; DROP TABLE leftovers; DROP TABLE orphans; DROP TABLE properties;
+        DROP TABLE repairs;
+        ALTER TABLE runs DROP COLUMN acknowledged;
+        ALTER TABLE idempotency ADD COLUMN blocks INTEGER NOT NULL DEFAULT 2;
+        ALTER TABLE idempotency DROP COLUMN identities;
+        PRAGMA user_version = 1;
+        """,
         2: "DROP TABLE appends; PRAGMA user_version = 2;",
     ]
 

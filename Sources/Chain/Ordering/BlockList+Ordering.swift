@@ -12,7 +12,8 @@ extension BlockList {
         }
     }
 
-    /// Puts batches that an engine has ordered at the end of the list, durably: their blocks are final.
+    /// Puts batches that an engine has ordered at the end of the list: their blocks are final. A power cut, though not the
+    /// end of the process, may take them back until `sync` is called.
     ///
     /// - Parameters:
     ///   - batches: consecutive, from the head on, where all of the list is final already.
@@ -36,6 +37,18 @@ extension BlockList {
             throw ReceptionError(error)
         }
         if let error { throw error }
+    }
+
+    /// Makes the list durable.
+    ///
+    /// - Returns: the height and the hash of the head that is on disk.
+    public func sync() async throws(ReceptionError) -> (height: Int, hash: Hash) {
+        do throws(WriteError) {
+            let head = try await writer.sync()
+            return (head.height, head.hash)
+        } catch {
+            throw ReceptionError(error)
+        }
     }
 
     /// Says that the list up to one of its blocks is final.

@@ -27,7 +27,8 @@ extension StoreWriter {
     }
 
     /// Puts batches that an engine has ordered at the end of the list, in one transaction: from then on their blocks are
-    /// final. Their hashes, times and origins were checked.
+    /// final. Their hashes, times and origins were checked. It is not synced: the engine keeps them until it is told, after
+    /// `sync`, that they are on disk here.
     ///
     /// - Parameter batches: consecutive, from the head on.
     /// - Returns: why not, if they do not follow the head, or all of the list is not final.
@@ -40,7 +41,7 @@ extension StoreWriter {
         var newTail = tail
         var prefixes: [UInt64] = []
         var lastBlock: Block?
-        let error = try write { connection throws(SQLiteError) -> Ending<ReceptionError?> in
+        let error = try write(isSynced: false) { connection throws(SQLiteError) -> Ending<ReceptionError?> in
             var previousHash = head.hash
             for batch in batches {
                 for run in batch.runs {

@@ -8,6 +8,7 @@ struct Batch {
     private(set) var blocks: [Block] = []
     /// The tags of those whose requests have an id.
     private(set) var tags: [AppendTag] = []
+    private var heightsOfIDs: [AppendID: Range<Int>] = [:]
     private let firstHeight: Int
     private var head: Head
     private let now: Int64
@@ -31,8 +32,10 @@ struct Batch {
     mutating func take(
         _ request: AppendRequest, on connection: Connection
     ) throws(SQLiteError) -> Result<[Block], AppendError> {
-        if let id = request.id, let heights = try TagStatements.heights(of: id, on: connection) {
-            return try blocks(at: heights, on: connection)
+        if let id = request.id {
+            var heights = heightsOfIDs[id]
+            if heights == nil { heights = try TagStatements.heights(of: id, on: connection) }
+            if let heights { return try blocks(at: heights, on: connection) }
         }
         if let idempotency = request.idempotency,
             let earlier = try IdempotencyStatements.find(idempotency.key, now: now, on: connection)
@@ -139,8 +142,8 @@ struct Batch {
             let tag = AppendTag(
                 id: id, firstHeight: head.height + 1, blocks: made.count, taken: now,
                 idempotency: request?.idempotency)
-            try TagStatements.insert([tag], on: connection)
             tags.append(tag)
+            heightsOfIDs[id] = tag.heights
         }
         blocks += made
         if let last = made.last { head = Head(height: last.height, hash: last.hash, timestamp: last.timestamp) }

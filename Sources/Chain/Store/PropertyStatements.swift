@@ -8,6 +8,8 @@ enum PropertyStatements {
     static let settledHeight = "settled_height"
     /// Blocks up to this height are final.
     static let finalHeight = "final_height"
+    /// The head when the list was made durable last: written for that.
+    static let syncedHeight = "synced_height"
     /// When tags of appends were lost with a page, in whole seconds since the Unix epoch.
     static let lostTagsTime = "lost_tags_time"
 

@@ -18,6 +18,10 @@ actor StoreWriter {
     private(set) var damagedHead: Int?
     /// The head that is known to be on disk; `nil` before the database was opened.
     private var knownHead: Head?
+    /// Whether a transaction was made that a power cut may take back.
+    private var isUnsynced = false
+    /// Whether the connection syncs its transactions now.
+    private var syncsTransactions = true
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -57,6 +61,8 @@ actor StoreWriter {
         try StoreFile.migrate(connection)
         try readBack(connection)
         self.connection = connection
+        syncsTransactions = true
+        isUnsynced = false
     }
 
     /// Moves the WAL into the database and closes it, which removes the WAL.
@@ -135,9 +141,11 @@ actor StoreWriter {
         case rollBack(Answer)
     }
 
-    /// Makes one durable transaction of what `body` does.
+    /// Makes one transaction of what `body` does.
+    ///
+    /// - Parameter isSynced: whether it is durable at once; else a power cut may take it back before the next one that is.
     func write<Answer>(
-        _ body: (Connection) throws(SQLiteError) -> Ending<Answer>
+        isSynced: Bool = true, _ body: (Connection) throws(SQLiteError) -> Ending<Answer>
     ) throws(WriteError) -> Answer {
         if isClosed { throw .closed }
         if isReplacing { throw .failed(SQLiteError(SQLITE_BUSY, "putting the rebuilt file in place")) }
@@ -152,6 +160,11 @@ actor StoreWriter {
             throw .failed(error)
         }
         do throws(SQLiteError) {
+            if isSynced != syncsTransactions {
+                // NORMAL: the WAL is synced before a checkpoint only, and the file is never inconsistent.
+                try connection.execute(isSynced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+                syncsTransactions = isSynced
+            }
             try connection.execute("BEGIN IMMEDIATE")
             ending = try body(connection)
         } catch {
@@ -182,7 +195,21 @@ actor StoreWriter {
             rollBack(connection)
             throw .diskFull
         }
+        if !isSynced { isUnsynced = true }
         return answer
+    }
+
+    /// Makes durable what was not yet: whatever is in the WAL is synced with the next transaction.
+    ///
+    /// - Returns: the head, which is on disk now.
+    func sync() throws(WriteError) -> Head {
+        let head = state.head
+        guard isUnsynced else { return head }
+        try write { connection throws(SQLiteError) -> Ending<Void> in
+            .commit(try PropertyStatements.set(PropertyStatements.syncedHeight, to: head.height, on: connection))
+        }
+        isUnsynced = false
+        return head
     }
 
     /// Says that a transaction put these blocks at the end of the list.

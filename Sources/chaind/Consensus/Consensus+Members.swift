@@ -172,6 +172,7 @@ extension Consensus {
         guard !isMember, !isForgotten, let members = view.members.value else { return }
         guard list.status.finalHeight >= members.record.keptHeight else { return }
         do {
+            let publication = try await publication()
             try await changeMembers { record in
                 guard !record.members.contains(ownAddress), !record.forgotten.contains(ownAddress) else { return nil }
                 guard record.members.count < settings.membersMax else {
@@ -179,7 +180,7 @@ extension Consensus {
                 }
                 var changed = record
                 changed.members = (record.members + [ownAddress]).sorted()
-                return (changed, [try publication()].compactMap(\.self))
+                return (changed, [publication].compactMap(\.self))
             }
             tell("becoming a member", nil)
         } catch {

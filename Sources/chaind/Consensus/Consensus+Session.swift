@@ -51,7 +51,7 @@ extension Consensus {
         let start = nowSeconds()
         // Whatever is said of the lease is a hint; the transaction tells whether the place is still there.
         _ = try await etcd.keepAlive(session.leaseID)
-        let publication = try publication()
+        let publication = try await publication()
         let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
         let answer: EtcdTransactionAnswer
         do throws(EtcdError) {
@@ -75,16 +75,18 @@ extension Consensus {
     }
 
     /// What says which height this node has on disk; `nil` if that is said already.
-    func publication() throws(EtcdError) -> EtcdTransaction.Operation? {
-        let record = storedRecord
+    func publication() async throws(EtcdError) -> EtcdTransaction.Operation? {
+        let record: StoredRecord
+        do throws(ReceptionError) {
+            let head = try await list.sync()
+            record = StoredRecord(height: head.height, hash: head.hash)
+        } catch {
+            // It is the disk that does not work, and the height that is published stays true.
+            tell("writing to the disk", error.description)
+            return nil
+        }
         guard view.stored[ownAddress]?.record != record else { return nil }
         return .put(keys.stored(ownAddress), try record.etcdValue())
-    }
-
-    /// What this node has of the order.
-    private var storedRecord: StoredRecord {
-        let status = list.status
-        return StoredRecord(height: status.height, hash: status.headHash)
     }
 
     // MARK: Taking a place

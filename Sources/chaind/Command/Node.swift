@@ -203,7 +203,7 @@ struct Node {
                 } catch {
                     // The node stops, and whoever waits looks for that.
                 }
-            }, onChange: { wakeUp.ring() })
+            }, onChange: { wakeUp.ring() }, onAppend: ConsensusService.appendCame)
     }
 
     private static func reason(of error: any Error) -> String {

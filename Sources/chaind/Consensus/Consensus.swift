@@ -108,6 +108,8 @@ actor Consensus {
     let pause: @Sendable (Double) async -> Void
     /// What wakes the driver when something is due earlier than it knew.
     nonisolated let onChange: @Sendable () -> Void
+    /// The same for an append, which is not to wait for the driver to wake up.
+    private nonisolated let onAppend: @Sendable (Consensus) -> Void
     nonisolated let inbox: AppendInbox
     private let dataSizeBytesMax: Int
 
@@ -161,8 +163,9 @@ actor Consensus {
         list: BlockList, etcd: Etcd, peers: Transport, settings: ConsensusSettings, options: BlockListOptions,
         ownAddress: MemberAddress, nodeID: String, time: GroupTime, logger: Logger,
         generator: any RandomNumberGenerator & Sendable, pause: @escaping @Sendable (Double) async -> Void,
-        onChange: @escaping @Sendable () -> Void
+        onChange: @escaping @Sendable () -> Void, onAppend: @escaping @Sendable (Consensus) -> Void
     ) {
+        self.onAppend = onAppend
         self.list = list
         self.etcd = etcd
         self.peers = peers
@@ -242,7 +245,7 @@ actor Consensus {
                 AppendInbox.Waiting(
                     request: request, dataSizeBytes: dataSizeBytes, arrivedSeconds: nowSeconds(), answer: answer)
             ).get()
-            if isFirst { onChange() }
+            if isFirst { onAppend(self) }
         } catch {
             answer(.failure(error))
         }

@@ -31,6 +31,15 @@ struct ConsensusService: Service {
         }
     }
 
+    /// Does what an append has made due, while the driver sleeps.
+    static func appendCame(_ consensus: Consensus) {
+        Task {
+            await withDiscardingTaskGroup { tasks in
+                for work in await consensus.due() { tasks.addTask { await consensus.perform(work) } }
+            }
+        }
+    }
+
     private func drive() async {
         var listening = listening.makeAsyncIterator()
         guard await listening.next() != nil else { return }

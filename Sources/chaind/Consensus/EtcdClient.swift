@@ -117,12 +117,15 @@ struct EtcdClient: Sendable {
         _ request: EtcdRequest<EtcdWatchLine>, at endpoint: String
     ) async throws(EtcdError) -> EtcdWatch {
         try await leavingIfUnknown(endpoint) { () async throws(EtcdError) in
-            try await exchange(with: endpoint, seconds: settings.attemptSeconds) { token in
-                let response = try await send(request, to: endpoint, token: token)
-                let reader = EtcdWatchReader(
-                    response.body, from: endpoint, decode: request.decode, onBreak: { endpoints.leave(endpoint) })
-                try await reader.begin()
-                return EtcdWatch(next: { () async throws(EtcdError) in try await reader.next() })
+            let deadline = NIODeadline.now() + .nanoseconds(Int64(settings.attemptSeconds * 1e9))
+            return try await exchange(with: endpoint, until: deadline) { token in
+                try await withTimeLimit(seconds: settings.attemptSeconds) {
+                    let body = try await stream(request, from: endpoint, token: token)
+                    let reader = EtcdWatchReader(
+                        body, from: endpoint, decode: request.decode, onBreak: { endpoints.leave(endpoint) })
+                    try await reader.begin()
+                    return EtcdWatch(next: { () async throws(EtcdError) in try await reader.next() })
+                }
             }
         }
     }
@@ -152,31 +155,30 @@ struct EtcdClient: Sendable {
 
     // MARK: Exchanges
 
+    /// Asks an endpoint and reads the whole answer.
     private func answer<Answer>(
         to request: EtcdRequest<Answer>, from endpoint: String, seconds: Double
     ) async throws(EtcdError) -> Answer {
-        try await exchange(with: endpoint, seconds: seconds) { token in
-            try await answer(to: request, from: endpoint, token: token)
+        let deadline = NIODeadline.now() + .nanoseconds(Int64(seconds * 1e9))
+        return try await exchange(with: endpoint, until: deadline) { token in
+            try await answer(to: request, from: endpoint, token: token, until: deadline)
         }
     }
 
-    /// Talks to an endpoint with a time limit, and once more after a new login where etcd says that ours is spent.
+    /// Talks to an endpoint, and once more after a new login where etcd says that ours is spent.
     private func exchange<Answer: Sendable>(
-        with endpoint: String, seconds: Double, _ talk: @escaping @Sendable (_ token: String?) async throws -> Answer
+        with endpoint: String, until deadline: NIODeadline, _ talk: (_ token: String?) async throws -> Answer
     ) async throws(EtcdError) -> Answer {
-        let deadline = ContinuousClock.now + .seconds(seconds)
         do {
-            return try await withTimeLimit(seconds: seconds) {
-                guard let user else { return try await talk(nil) }
-                let logIn = { @Sendable () async throws(EtcdError) in
-                    try await newToken(for: user, at: endpoint, until: deadline)
-                }
-                let token = try await login.token(logIn: logIn)
-                do {
-                    return try await talk(token.text)
-                } catch let error as EtcdError where error.isSpentLogin {
-                    return try await talk(login.token(insteadOf: token, logIn: logIn).text)
-                }
+            guard let user else { return try await talk(nil) }
+            let logIn = { @Sendable () async throws(EtcdError) in
+                try await newToken(for: user, at: endpoint, until: deadline)
+            }
+            let token = try await login.token(logIn: logIn)
+            do {
+                return try await talk(token.text)
+            } catch let error as EtcdError where error.isSpentLogin {
+                return try await talk(login.token(insteadOf: token, logIn: logIn).text)
             }
         } catch {
             throw EtcdError(error, endpoint: endpoint)
@@ -184,52 +186,72 @@ struct EtcdClient: Sendable {
     }
 
     private func newToken(
-        for user: EtcdUser, at endpoint: String, until deadline: ContinuousClock.Instant
+        for user: EtcdUser, at endpoint: String, until deadline: NIODeadline
     ) async throws(EtcdError) -> EtcdLogin.Token {
         do {
-            return try await withTimeLimit(seconds: (deadline - .now) / .seconds(1)) {
-                do {
-                    return .init(text: try await answer(to: .login(user), from: endpoint, token: nil))
-                } catch EtcdError.refused(let reason) where reason.contains(EtcdError.noLoginNeeded) {
-                    return .init(text: nil)
-                }
-            }
+            return .init(text: try await answer(to: .login(user), from: endpoint, token: nil, until: deadline))
+        } catch EtcdError.refused(let reason) where reason.contains(EtcdError.noLoginNeeded) {
+            return .init(text: nil)
         } catch {
             throw EtcdError(error, endpoint: endpoint)
         }
     }
 
+    /// The answer comes as a whole: that takes one way to the event loop and back, where a stream takes several.
+    ///
+    /// - Throws: `EtcdError` for an answer other than 200.
     private func answer<Answer>(
-        to request: EtcdRequest<Answer>, from endpoint: String, token: String?
+        to request: EtcdRequest<Answer>, from endpoint: String, token: String?, until deadline: NIODeadline
     ) async throws -> Answer {
-        let response = try await send(request, to: endpoint, token: token)
-        let content = try await response.body.collect(upTo: EtcdClient.answerSizeBytesMax)
-        return try request.decode(Array(content.readableBytesView))
+        let message = try HTTPClient.Request(
+            url: url(of: request, at: endpoint), method: .POST, headers: headers(token: token),
+            body: .byteBuffer(request.body))
+        let response = try await client.execute(
+            request: message,
+            delegate: ResponseAccumulator(request: message, maxBodySize: EtcdClient.answerSizeBytesMax),
+            deadline: deadline
+        ).get()
+        let content = Array((response.body ?? ByteBuffer()).readableBytesView)
+        try check(response.status, content, from: endpoint)
+        return try request.decode(content)
     }
 
     /// - Throws: `EtcdError` for an answer other than 200.
-    private func send<Answer>(
-        _ request: EtcdRequest<Answer>, to endpoint: String, token: String?
-    ) async throws -> HTTPClientResponse {
-        var message = HTTPClientRequest(url: "\(endpoint)/v3/\(request.path)")
+    private func stream<Answer>(
+        _ request: EtcdRequest<Answer>, from endpoint: String, token: String?
+    ) async throws -> HTTPClientResponse.Body {
+        var message = HTTPClientRequest(url: url(of: request, at: endpoint))
         message.method = .POST
-        message.headers.add(name: "Content-Type", value: "application/json")
-        // A member that has no leader says so at once, and ends its watches, instead of waiting for one.
-        message.headers.add(name: "Grpc-Metadata-hasleader", value: "true")
-        if let token { message.headers.add(name: "Authorization", value: token) }
+        message.headers = headers(token: token)
         message.body = .bytes(request.body)
         let response = try await client.execute(message, deadline: .distantFuture)
-        guard response.status == .ok else {
+        if response.status != .ok {
             let content = try await response.body.collect(upTo: EtcdClient.answerSizeBytesMax)
-            let reason: String
-            do throws(JSONSyntaxError) {
-                reason = try EtcdRefusal(json: Array(content.readableBytesView)).message
-            } catch {
-                // What stands between us and etcd has another shape, if any.
-                reason = String(buffer: content)
-            }
-            throw EtcdError(status: Int(response.status.code), message: oneLine(reason), endpoint: endpoint)
+            try check(response.status, Array(content.readableBytesView), from: endpoint)
         }
-        return response
+        return response.body
+    }
+
+    private func url<Answer>(of request: EtcdRequest<Answer>, at endpoint: String) -> String {
+        "\(endpoint)/v3/\(request.path)"
+    }
+
+    private func headers(token: String?) -> HTTPHeaders {
+        // A member that has no leader says so at once, and ends its watches, instead of waiting for one.
+        var headers: HTTPHeaders = ["Content-Type": "application/json", "Grpc-Metadata-hasleader": "true"]
+        if let token { headers.add(name: "Authorization", value: token) }
+        return headers
+    }
+
+    private func check(_ status: HTTPResponseStatus, _ content: [UInt8], from endpoint: String) throws(EtcdError) {
+        guard status != .ok else { return }
+        let reason: String
+        do throws(JSONSyntaxError) {
+            reason = try EtcdRefusal(json: content).message
+        } catch {
+            // What stands between us and etcd has another shape, if any.
+            reason = String(decoding: content, as: UTF8.self)
+        }
+        throw EtcdError(status: Int(status.code), message: oneLine(reason), endpoint: endpoint)
     }
 }

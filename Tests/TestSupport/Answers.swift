@@ -107,12 +107,20 @@ public struct GroupAnswer: Decodable, Sendable {
         }
     }
 
+    /// What a node is to a group with an engine.
+    public struct Consensus: Decodable, Sendable {
+        public let state: String
+        public let reason: String?
+        public let leader: String?
+    }
+
     public let syncAddresses: [String]
     public let ourURL: String
     public let members: [Member]
+    public let consensus: Consensus?
 
     enum CodingKeys: String, CodingKey {
-        case members
+        case members, consensus
         case syncAddresses = "sync_addresses"
         case ourURL = "our_url"
     }

@@ -7,20 +7,28 @@ import Synchronization
 public final class EtcdCluster: Sendable {
     /// Where the members answer clients, by their indices.
     public let endpoints: [String]
+    let clientPorts: [Int]
     private let directory: String
     /// For questions about a member, without TLS whatever its endpoint has.
     private let statusPorts: [Int]
-    private let peerURLs: [String]
+    private let peerPorts: [Int]
+    /// Where the members are told to find each other: at the proxies of their links, if there are any.
+    private let announcedPeerPorts: [Int]
     private let arguments: [String]
     private let children: Mutex<[ChildProcess?]>
+    private let links = Mutex<[LinkProxy]>([])
 
     /// Members that are not started yet.
-    fileprivate init(directory: String, members: Int, scheme: String, arguments: [String]) throws {
+    fileprivate init(
+        directory: String, members: Int, scheme: String, hasPeerLinks: Bool, arguments: [String]
+    ) throws {
         self.directory = directory
         self.arguments = arguments
-        endpoints = try (0..<members).map { _ in "\(scheme)://127.0.0.1:\(try FreePort.next())" }
+        clientPorts = try (0..<members).map { _ in try FreePort.next() }
+        endpoints = clientPorts.map { "\(scheme)://127.0.0.1:\($0)" }
         statusPorts = try (0..<members).map { _ in try FreePort.next() }
-        peerURLs = try (0..<members).map { _ in "http://127.0.0.1:\(try FreePort.next())" }
+        peerPorts = try (0..<members).map { _ in try FreePort.next() }
+        announcedPeerPorts = hasPeerLinks ? try (0..<members).map { _ in try FreePort.next() } : peerPorts
         children = Mutex(Array(repeating: nil, count: members))
     }
 
@@ -35,12 +43,14 @@ public final class EtcdCluster: Sendable {
     /// Starts a member, which is killed first if it runs, and does not wait.
     public func start(_ index: Int) throws {
         kill(index)
+        let peerURLs = announcedPeerPorts.map { "http://127.0.0.1:\($0)" }
         let members = peerURLs.enumerated().map { "member\($0)=\($1)" }.joined(separator: ",")
         let command =
             [
                 try EtcdCluster.executable(), "--name", "member\(index)", "--data-dir", dataDirectory(of: index),
                 "--listen-client-urls", "\(endpoints[index]),http://127.0.0.1:\(statusPorts[index])",
-                "--advertise-client-urls", endpoints[index], "--listen-peer-urls", peerURLs[index],
+                "--advertise-client-urls", endpoints[index],
+                "--listen-peer-urls", "http://127.0.0.1:\(peerPorts[index])",
                 "--initial-advertise-peer-urls", peerURLs[index], "--initial-cluster", members,
                 "--initial-cluster-token", directory,
                 // A lost leader is missed after half a second, and a lease can be as short as a second.
@@ -69,9 +79,26 @@ public final class EtcdCluster: Sendable {
     /// Lets a frozen member go on.
     public func thaw(_ index: Int) { child(index)?.signal(SIGCONT) }
 
-    /// Kills all members.
+    /// Kills all members, and closes the links between them.
     public func stop() {
         for index in endpoints.indices { kill(index) }
+        for link in links.withLock({ exchange(&$0, with: []) }) { link.close() }
+    }
+
+    // MARK: Links
+
+    fileprivate func openPeerLinks() throws {
+        for (port, peerPort) in zip(announcedPeerPorts, peerPorts) where port != peerPort {
+            let link = try LinkProxy(port: port, nodePort: peerPort) { self.processIDs }
+            links.withLock { $0.append(link) }
+        }
+    }
+
+    private var processIDs: [pid_t?] { children.withLock { $0.map { $0?.processID } } }
+
+    /// Sets the link from one member to another, where they have links; the way back is a link of its own.
+    public func setPeerLink(from caller: Int, to member: Int, _ state: LinkState) {
+        links.withLock { $0[member] }.setLink(from: caller, to: state)
     }
 
     private func child(_ index: Int) -> ChildProcess? { children.withLock { $0[index] } }
@@ -111,18 +138,50 @@ public final class EtcdCluster: Sendable {
         return leader
     }
 
-    private struct Status: Decodable {
-        struct Header: Decodable {
-            enum CodingKeys: String, CodingKey { case memberID = "member_id" }
-            let memberID: String
+    private struct Header: Decodable {
+        enum CodingKeys: String, CodingKey {
+            case revision
+            case memberID = "member_id"
         }
 
+        let memberID: String
+        /// Not in every answer.
+        let revision: String?
+    }
+
+    private struct Status: Decodable {
         let header: Header
         let leader: String?
     }
 
     private func status(of index: Int) async throws -> Status {
         try await ask(index, "maintenance/status")
+    }
+
+    /// Forgets what was replaced or deleted before the newest revision that a member knows.
+    public func compact(by index: Int) async throws {
+        let revision = try await status(of: index).header.revision ?? "0"
+        try await order(index, "kv/compaction", ["revision": revision])
+    }
+
+    /// Lets a full etcd take writes again: forgets what it can, gives back the room, and ends the alarm.
+    public func makeRoom() async throws {
+        try await compact(by: 0)
+        for index in endpoints.indices { try await order(index, "maintenance/defragment", [:]) }
+        for index in endpoints.indices {
+            let memberID = try await status(of: index).header.memberID
+            try await order(
+                0, "maintenance/alarm", ["action": "DEACTIVATE", "memberID": memberID, "alarm": "NOSPACE"])
+        }
+    }
+
+    /// Has a member do something of which there is nothing to tell.
+    private func order(_ index: Int, _ path: String, _ members: [String: String]) async throws {
+        struct Outcome: Decodable {
+            let error: String?
+        }
+        let outcome: Outcome = try await ask(index, path, members)
+        if let error = outcome.error { throw TestSupportError("member \(index) of etcd: \(path): \(error)") }
     }
 
     /// Asks a member by a path below `/v3/`, without TLS.
@@ -138,16 +197,19 @@ public final class EtcdCluster: Sendable {
 ///
 /// - Parameters:
 ///   - scheme: of the endpoints; `https` needs `arguments` that name a certificate.
+///   - hasPeerLinks: whether the members reach each other through proxies, so that their links can be broken.
 ///   - arguments: for all members, after ours, so they win.
 public func withEtcd<Result>(
-    members: Int = 3, scheme: String = "http", arguments: [String] = [],
+    members: Int = 3, scheme: String = "http", hasPeerLinks: Bool = false, arguments: [String] = [],
     isolation: isolated (any Actor)? = #isolation,
     _ body: (EtcdCluster) async throws -> sending Result
 ) async throws -> sending Result {
     try await withTemporaryDirectory { directory in
         let etcd = try EtcdCluster(
-            directory: directory.path, members: members, scheme: scheme, arguments: arguments)
+            directory: directory.path, members: members, scheme: scheme, hasPeerLinks: hasPeerLinks,
+            arguments: arguments)
         defer { etcd.stop() }
+        try etcd.openPeerLinks()
         for index in 0..<members { try etcd.start(index) }
         try await etcd.waitUntilReady()
         return try await body(etcd)

@@ -18,17 +18,22 @@ public final class NodeGroup: Sendable {
     /// The file that the nodes share, if they do.
     public let syncFilePath: String
     private let proxies: [LinkProxy]
+    /// The ways to the members of the etcd that orders what is appended, if there is one.
+    private let etcdProxies: [LinkProxy]
 
     /// Nodes that are not started yet, with checks and syncs every second.
     fileprivate init(
-        directory: String, count: Int, meeting: Meeting, arguments: [String], environments: [Int: [String: String]]
+        directory: String, count: Int, meeting: Meeting, etcd: EtcdCluster?, arguments: [String],
+        environments: [Int: [String: String]]
     ) throws {
         let ports = try (0..<count).map { _ in try FreePort.next() }
+        let etcdPorts = try (etcd?.endpoints ?? []).map { _ in try FreePort.next() }
         let syncFilePath = directory + "/sync.json"
         let nodes = try ports.enumerated().map { index, port in
             let folder = directory + "/node\(index)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             var own = ["--url", NodeGroup.address(port: port), "--interval-seconds", "1", "--log-level", "notice"]
+            if etcd != nil { own += ["--etcd", etcdPorts.map(NodeGroup.address(port:)).joined(separator: ",")] }
             switch meeting {
             case .sharedFile: own += ["--sync-file", syncFilePath]
             case .join where index > 0: own += ["--join", NodeGroup.address(port: ports[0])]
@@ -39,16 +44,18 @@ public final class NodeGroup: Sendable {
         }
         self.nodes = nodes
         self.syncFilePath = syncFilePath
+        let targets = Array(zip(ports, nodes.map(\.port))) + Array(zip(etcdPorts, etcd?.clientPorts ?? []))
         var proxies: [LinkProxy] = []
         do {
-            for (port, node) in zip(ports, nodes) {
-                proxies.append(try LinkProxy(port: port, nodePort: node.port) { nodes.map(\.processID) })
+            for (port, target) in targets {
+                proxies.append(try LinkProxy(port: port, nodePort: target) { nodes.map(\.processID) })
             }
         } catch {
             for proxy in proxies { proxy.close() }
             throw error
         }
-        self.proxies = proxies
+        self.proxies = Array(proxies.prefix(count))
+        etcdProxies = Array(proxies.dropFirst(count))
     }
 
     private static func address(port: Int) -> String { "http://127.0.0.1:\(port)" }
@@ -87,8 +94,16 @@ public final class NodeGroup: Sendable {
         }
     }
 
+    /// Sets the link from a node to a member of etcd.
+    public func setEtcdLink(from node: Int, to member: Int, _ state: LinkState) {
+        etcdProxies[member].setLink(from: node, to: state)
+    }
+
     /// Opens all links.
     public func openLinks() {
+        for proxy in etcdProxies {
+            for node in nodes.indices { proxy.setLink(from: node, to: .open) }
+        }
         for first in nodes.indices {
             for second in nodes.indices where first != second { setLink(from: first, to: second, .open) }
         }
@@ -102,6 +117,22 @@ public final class NodeGroup: Sendable {
     /// What `GET /sync/` answers on a node.
     public func view(of index: Int) async throws -> GroupAnswer {
         try await nodes[index].client.get("/sync/").json()
+    }
+
+    /// Who puts appends in order, as the first of some nodes, or of all, says that knows one; `nil` if none does.
+    public func leaderIndex(asking indices: [Int]? = nil) async throws -> Int? {
+        for index in indices ?? Array(nodes.indices) {
+            do {
+                let view: GroupAnswer = try await nodes[index].client.get("/sync/", timeoutSeconds: 1).json()
+                guard let leader = view.consensus?.leader else { continue }
+                return nodes.indices.first { address(of: $0) == leader }
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                // Another one may answer.
+            }
+        }
+        return nil
     }
 
     /// Waits until some nodes, or all, have each other, and nobody else, on their lists.
@@ -135,7 +166,7 @@ public final class NodeGroup: Sendable {
     fileprivate func close() {
         // One that is stopped is killed as well.
         for node in nodes { node.stop() }
-        for proxy in proxies { proxy.close() }
+        for proxy in proxies + etcdProxies { proxy.close() }
     }
 }
 
@@ -144,17 +175,19 @@ public final class NodeGroup: Sendable {
 /// - Parameters:
 ///   - started: how many of the nodes are started before the body; all where it is nil. They know each other then, if
 ///     they are to meet.
+///   - etcd: puts what is appended in order, if there is one. The nodes meet there, so `meeting` is `.none` then.
 ///   - arguments: for all nodes.
 ///   - environments: what is added to the environment of a node, by its index.
 public func withGroup<Result>(
-    count: Int, meeting: NodeGroup.Meeting = .sharedFile, started: Int? = nil, arguments: [String] = [],
-    environments: [Int: [String: String]] = [:],
+    count: Int, meeting: NodeGroup.Meeting = .sharedFile, started: Int? = nil, etcd: EtcdCluster? = nil,
+    arguments: [String] = [], environments: [Int: [String: String]] = [:],
     isolation: isolated (any Actor)? = #isolation,
     _ body: (NodeGroup) async throws -> sending Result
 ) async throws -> sending Result {
     try await withTemporaryDirectory { directory in
         let group = try NodeGroup(
-            directory: directory.path, count: count, meeting: meeting, arguments: arguments, environments: environments)
+            directory: directory.path, count: count, meeting: meeting, etcd: etcd, arguments: arguments,
+            environments: environments)
         defer { group.close() }
         let started = Array(0..<(started ?? count))
         try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -47,7 +47,7 @@ extension BlockPoint {
     fileprivate var text: String { "\(height) \(hash.hex.prefix(8))" }
 }
 
-private struct TraceLog: LogHandler {
+struct TraceLog: LogHandler {
     let node: String
     var metadata: Logger.Metadata = [:]
     var logLevel = Logger.Level.notice

@@ -269,7 +269,8 @@ actor Consensus {
             return .notOrdered(reason: "etcd does not answer: \(silence.reason)")
         }
         if isForgotten { return .notOrdered(reason: "this node was taken out of the group") }
-        guard session != nil else { return .notOrdered(reason: "this node has no place in the group yet") }
+        guard let session else { return .notOrdered(reason: "this node has no place in the group yet") }
+        if session.isDoubtful { return .notOrdered(reason: "this node's place in the group may be over") }
         if let leaderlessSeconds, now - leaderlessSeconds >= Self.leaderlessSecondsMax {
             return .notOrdered(reason: "nobody leads the group")
         }

@@ -22,7 +22,7 @@ extension ConsensusSimulation {
         case .retry: retry()
         case .read: read(from: pick(nodes) ?? node)
         case .part: part()
-        case .cutOff: await cutOffFromEtcd(node)
+        case .cutOff: cutOffFromEtcd(node)
         case .join: join()
         case .crash: await crash(node)
         case .crashAtCommit: node.process?.crashPoint.arm(afterCommits: number(0...8))
@@ -36,8 +36,8 @@ extension ConsensusSimulation {
         case .loseDisk: await loseDisk(of: node)
         case .loseMajority: loseMajority(forSeconds: seconds(0.5...25))
         case .endLease: endLease()
-        case .endWatch: await breakWatches(of: node, isSilent: false)
-        case .silenceWatch: await breakWatches(of: node, isSilent: true)
+        case .endWatch: breakWatches(of: node, isSilent: false)
+        case .silenceWatch: breakWatches(of: node, isSilent: true)
         case .compact: etcd.model.compact(etcd.model.revision - number(0...20))
         case .fill: fill()
         }
@@ -61,10 +61,10 @@ extension ConsensusSimulation {
         for node in nodes { node.unreachable = side.contains(node.number) ? other : side }
     }
 
-    private func cutOffFromEtcd(_ node: ConsensusNode) async {
+    private func cutOffFromEtcd(_ node: ConsensusNode) {
         trace("node \(node.number) does not reach etcd")
         node.reachesEtcd = false
-        await breakWatches(of: node, isSilent: true)
+        breakWatches(of: node, isSilent: true)
     }
 
     private func join() {

@@ -32,12 +32,10 @@ extension ConsensusSimulation {
         guard let process = node.process else { return }
         node.process = nil
         do {
-            try await process.list.close()
+            try await endTasks(of: process)
         } catch {
             violate("the file of node \(node.number) cannot be closed: \(error)")
         }
-        await endTasks(of: process.number)
-        process.crashPoint.remove()
     }
 
     // MARK: After each step

@@ -18,7 +18,14 @@ extension ConsensusSimulation {
     /// The way of a process to the other nodes, as far as the consensus uses it.
     nonisolated func transport(of process: Int) -> Transport {
         Transport(
-            health: { _ async throws(PeerError) in throw .unreachable(reason: "not simulated") },
+            health: { address async throws(PeerError) in
+                try await self.call(from: process, to: .address(address)) { other in
+                    let status = other.list.status
+                    return HealthMessage(
+                        nodeID: "process-\(other.number)",
+                        head: BlockPoint(height: status.height, hash: status.headHash), damagedHeights: [])
+                }
+            },
             status: { _, _ async throws(PeerError) in throw .unreachable(reason: "not simulated") },
             locate: { address, points async throws(PeerError) in
                 try await self.call(from: process, to: .address(address)) { other in

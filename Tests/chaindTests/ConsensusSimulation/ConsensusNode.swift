@@ -87,7 +87,8 @@ extension ConsensusSimulation {
                 options: options, ownAddress: node.address, nodeID: "process-\(number)", time: time,
                 logger: logger(of: node.number),
                 generator: SeededGenerator(seed: seed &* 1_000_003 &+ UInt64(number)),
-                pause: { await self.pause($0, process: number) }, onChange: { wakeUp.wake() })
+                pause: { await self.pause($0, process: number) }, onChange: { wakeUp.wake() },
+                onAppend: { _ in wakeUp.wake() })
             node.process = ConsensusProcess(
                 number: number, list: list, consensus: consensus, time: time, crashPoint: crashPoint, wakeUp: wakeUp)
             node.dueSeconds = .infinity
@@ -119,9 +120,7 @@ extension ConsensusSimulation {
         do {
             if !process.crashPoint.isReached { try node.files.copy(to: node.crashFiles.path) }
             if let failure = process.crashPoint.failure { violate("the files cannot be copied: \(failure)") }
-            try await process.list.close()
-            await endTasks(of: process.number)
-            process.crashPoint.remove()
+            try await endTasks(of: process)
             try node.crashFiles.copy(to: node.files.path)
             trace("node \(node.number) crashed" + (process.crashPoint.isReached ? " before a commit" : ""))
         } catch {
@@ -130,6 +129,14 @@ extension ConsensusSimulation {
         connectionsBroke(to: process.number)
         let restartSeconds = restartSeconds ?? seconds(0.2...30)
         after(restartSeconds) { [number = node.number] simulation in await simulation.start(simulation.nodes[number]) }
+    }
+
+    /// Ends the tasks of a process that is gone, and closes its list: nothing of that gets out any more.
+    func endTasks(of process: ConsensusProcess) async throws {
+        try await process.list.close()
+        await process.consensus.stop(withinSeconds: 0)
+        await endWaits(of: process.number)
+        process.crashPoint.remove()
     }
 
     /// The logger of a node.

@@ -167,8 +167,8 @@ actor ConsensusSimulation {
         await takeTurn { wait.continuation.resume(returning: result) }
     }
 
-    /// Ends all tasks of a process that is gone.
-    func endTasks(of process: Int) async {
+    /// Ends all waits of a process that is gone.
+    func endWaits(of process: Int) async {
         while let number = waits.filter({ $0.value.process == process }).keys.min() {
             await endWait(number, .failure(PeerError.cancelled))
         }
@@ -176,9 +176,10 @@ actor ConsensusSimulation {
 
     /// Waits in a task of a process for some seconds.
     func pause(_ seconds: Double, process: Int) async {
-        guard running(process) != nil else { return }
         let number = newWait()
-        after(seconds, of: process) { simulation in await simulation.endWait(number, .success(())) }
+        if running(process) != nil {
+            after(seconds, of: process) { simulation in await simulation.endWait(number, .success(())) }
+        }
         _ = await wait(number, process: process)
     }
 

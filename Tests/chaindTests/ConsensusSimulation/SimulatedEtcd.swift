@@ -297,13 +297,14 @@ extension ConsensusSimulation {
     }
 
     /// The watches of a node end, or go on without ever telling anything.
-    func breakWatches(of node: ConsensusNode, isSilent: Bool) async {
-        for number in etcd.watches.keys.sorted() where etcd.watches[number]?.process == node.process?.number {
+    func breakWatches(of node: ConsensusNode, isSilent: Bool) {
+        guard let process = node.process?.number else { return }
+        for number in etcd.watches.keys.sorted() where etcd.watches[number]?.process == process {
             if isSilent {
                 etcd.watches[number]?.isSilent = true
             } else {
                 etcd.watches[number]?.isOver = true
-                await wakeWatcher(of: number)
+                after(0, of: process) { simulation in await simulation.wakeWatcher(of: number) }
             }
         }
     }

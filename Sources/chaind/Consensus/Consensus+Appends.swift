@@ -76,7 +76,7 @@ extension Consensus {
             for (counter, outcome) in zip(counters, outcomes) { await settle(counter, outcome, epoch: epoch) }
         } catch {
             if view.leader.value?.createRevision == epoch, leaderSilence == nil {
-                leaderSilence = (nowSeconds(), error.description)
+                leaderSilence = (epoch, nowSeconds(), error.description)
             }
             for counter in counters { await settle(counter, .undecided, epoch: epoch) }
         }
@@ -109,7 +109,6 @@ extension Consensus {
             if case .sent(let other) = append.state, other != epoch { counters.append(counter) }
         }
         guard !counters.isEmpty || !unsent.isEmpty else { return }
-        leaderSilence = nil
         sendAgain(counters.sorted())
     }
 

@@ -71,6 +71,8 @@ extension Consensus {
         let now = nowSeconds()
         if let leader = view.leader.value, leader.record.address != ownAddress || leader.record.nodeID == nodeID {
             leaderlessSeconds = nil
+            // Of the one before it that says nothing, and this node itself may be the new one.
+            if leaderSilence?.epoch != leader.createRevision { leaderSilence = nil }
             if leader.createRevision != leadership?.epoch { deposed(by: leader.createRevision) }
             resendWhatOthersHave(leader.createRevision)
         } else {

@@ -148,7 +148,7 @@ actor Consensus {
     var silence: (sinceSeconds: Double, reason: String)?
     /// Since when nobody leads whom this node reaches.
     var leaderlessSeconds: Double?
-    var leaderSilence: (sinceSeconds: Double, reason: String)?
+    var leaderSilence: (epoch: Int, sinceSeconds: Double, reason: String)?
     /// Whether etcd's database is too full for appends.
     var isFull = false
     var statusDueSeconds = 0.0

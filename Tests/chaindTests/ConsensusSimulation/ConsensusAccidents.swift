@@ -9,18 +9,28 @@ extension ConsensusSimulation {
     func letThingsHappen() {
         after(seconds(0...plan.pauseSecondsMax)) { simulation in
             guard !simulation.isHealed else { return }
-            await simulation.happen(simulation.plan.happening(using: &simulation.generator))
+            await simulation.happen(simulation.plan.accident(using: &simulation.generator))
             simulation.letThingsHappen()
         }
     }
 
-    private func happen(_ happening: ConsensusHappening) async {
+    /// Has clients ask something now and then until the history is over.
+    func letClientsAsk() {
+        after(seconds(0...plan.requestPauseSecondsMax)) { simulation in
+            guard !simulation.isHealed, let node = simulation.pick(simulation.nodes) else { return }
+            switch simulation.number(0...99) {
+            case 0...69: simulation.append(to: node)
+            case 70...71: for _ in 0..<simulation.number(5...40) { simulation.append(to: node) }
+            case 72...84: simulation.retry()
+            default: simulation.read(from: node)
+            }
+            simulation.letClientsAsk()
+        }
+    }
+
+    private func happen(_ accident: Accident) async {
         guard let node = chance(0.4) ? leader ?? pick(nodes) : pick(nodes) else { return }
-        switch happening {
-        case .append: append(to: pick(nodes) ?? node)
-        case .burst: for _ in 0..<number(5...40) { append(to: node) }
-        case .retry: retry()
-        case .read: read(from: pick(nodes) ?? node)
+        switch accident {
         case .part: part()
         case .cutOff: cutOffFromEtcd(node)
         case .join: join()
@@ -79,7 +89,8 @@ extension ConsensusSimulation {
 
     private func freeze(_ node: ConsensusNode) {
         guard node.process != nil, node.frozenUntilSeconds <= clock.nowSeconds else { return }
-        let frozenSeconds = chance(0.5) ? seconds(0.5...12) : seconds(12...40)
+        let wantedSeconds = chance(0.5) ? seconds(0.5...12) : seconds(12...40)
+        let frozenSeconds = min(wantedSeconds, plan.seconds - clock.nowSeconds)
         trace("node \(node.number) is frozen for \(frozenSeconds) s")
         node.frozenUntilSeconds = clock.nowSeconds + frozenSeconds
     }
@@ -180,7 +191,6 @@ extension ConsensusSimulation {
         etcd.model.isFull = false
         for node in nodes {
             node.wallClock.set(offsetSeconds: 0)
-            node.frozenUntilSeconds = min(node.frozenUntilSeconds, clock.nowSeconds)
             node.process?.crashPoint.disarm()
             await start(node)
         }

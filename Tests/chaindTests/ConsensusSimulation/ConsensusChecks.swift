@@ -17,6 +17,7 @@ extension ConsensusSimulation {
     func play() async -> ConsensusOutcome {
         for node in nodes { await start(node) }
         letThingsHappen()
+        letClientsAsk()
         await run(untilSeconds: plan.seconds)
         await heal()
         await checkAllTakeAppends()

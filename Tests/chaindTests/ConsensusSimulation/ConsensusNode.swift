@@ -112,9 +112,7 @@ extension ConsensusSimulation {
     }
 
     /// Ends a process at once. Its disk is as it was before the commit that it crashed at, or else as it is now.
-    ///
-    /// - Parameter restartSeconds: when it starts again; chance decides without.
-    func crash(_ node: ConsensusNode, restartSeconds: Double? = nil) async {
+    func crash(_ node: ConsensusNode) async {
         guard let process = node.process else { return }
         node.process = nil
         do {
@@ -127,7 +125,7 @@ extension ConsensusSimulation {
             violate("node \(node.number) cannot be ended: \(error)")
         }
         connectionsBroke(to: process.number)
-        let restartSeconds = restartSeconds ?? seconds(0.2...30)
+        let restartSeconds = seconds(0.2...(isHealed ? 1 : 30))
         after(restartSeconds) { [number = node.number] simulation in await simulation.start(simulation.nodes[number]) }
     }
 

@@ -6,8 +6,7 @@ import TestSupport
 @testable import chaind
 
 /// Something that happens to a group with an engine.
-enum ConsensusHappening: CaseIterable {
-    case append, burst, retry, read
+enum Accident: CaseIterable {
     case part, cutOff, join
     case crash, crashAtCommit, crashAll, freeze, stop
     case clockJump, clockRight
@@ -17,10 +16,6 @@ enum ConsensusHappening: CaseIterable {
     /// How often it happens where it happens at all, against the others.
     fileprivate var weight: Double {
         switch self {
-        case .append: 50
-        case .burst: 4
-        case .retry: 8
-        case .read: 10
         case .part: 2
         case .cutOff: 3
         case .join: 5
@@ -45,8 +40,10 @@ enum ConsensusHappening: CaseIterable {
 struct ConsensusPlan {
     let nodes: Int
     let seconds: Double
-    /// The longest pause between two happenings.
+    /// The longest pause between two accidents.
     let pauseSecondsMax: Double
+    /// The longest pause between two requests of clients.
+    let requestPauseSecondsMax: Double
     var etcdRates = EtcdRates()
     /// Messages between nodes that are lost, and that are slow.
     let lossRate: Double
@@ -59,7 +56,7 @@ struct ConsensusPlan {
     /// Whether some texts are so large that a batch has parts.
     let hasLargeTexts: Bool
     var settings = ConsensusSettings()
-    private let weights: [(happening: ConsensusHappening, weight: Double)]
+    private let weights: [(accident: Accident, weight: Double)]
 
     /// Makes up a plan.
     init(using generator: inout SeededGenerator) {
@@ -69,7 +66,8 @@ struct ConsensusPlan {
         }
         nodes = [3, 3, 3, 3, 2, 4, 5].randomElement(using: &generator) ?? 3
         seconds = Double.random(in: 40...140, using: &generator)
-        pauseSecondsMax = [0.2, 0.5, 1, 2].randomElement(using: &generator) ?? 1
+        pauseSecondsMax = [2, 5, 10, 20].randomElement(using: &generator) ?? 5
+        requestPauseSecondsMax = [0.2, 0.5, 1, 3].randomElement(using: &generator) ?? 1
         etcdRates.loss = rate(0.6, upTo: 0.1)
         etcdRates.answerLoss = rate(0.7, upTo: 0.15)
         etcdRates.late = rate(0.7, upTo: 0.1)
@@ -88,23 +86,23 @@ struct ConsensusPlan {
         settings.quotaSizeBytes = chance(0.3) ? 60_000 : 2 << 30
         settings.tailSizeBytesMax = chance(0.4) ? 6_000 : 64 << 20
         settings.batchSizeBytesMax = chance(0.5) ? 60 : 1_000_000
-        weights = ConsensusHappening.allCases.compactMap { happening in
+        weights = Accident.allCases.compactMap { accident in
             let happens =
-                switch happening {
-                case .append, .read, .join: true
+                switch accident {
+                case .join: true
                 default: chance(0.6)
                 }
-            return happens ? (happening, happening.weight) : nil
+            return happens ? (accident, accident.weight) : nil
         }
     }
 
     /// What happens next.
-    func happening(using generator: inout SeededGenerator) -> ConsensusHappening {
+    func accident(using generator: inout SeededGenerator) -> Accident {
         var rest = Double.random(in: 0..<weights.reduce(0) { $0 + $1.weight }, using: &generator)
-        for (happening, weight) in weights {
-            if rest < weight { return happening }
+        for (accident, weight) in weights {
+            if rest < weight { return accident }
             rest -= weight
         }
-        return .append
+        return .join
     }
 }

@@ -5,7 +5,8 @@ import Chain
 extension Consensus {
     private static let retrySeconds = 0.25...0.5
 
-    /// Sends a transaction until it is answered, identical each time: it can be made once only, since it compares.
+    /// Sends a transaction until it is answered, identical each time: it can be made once only, since it compares. Where the
+    /// lease of what it writes is over, it cannot be made any more, and what it may have written before is deleted.
     ///
     /// - Throws: `EtcdError` where it was refused before it can ever have been made, or the node stops.
     func settle(_ transaction: EtcdTransaction) async throws(EtcdError) -> EtcdTransactionAnswer {
@@ -20,7 +21,7 @@ extension Consensus {
                 if case .unknown(let reason) = error {
                     mayBeMade = true
                     silent(since: start, reason)
-                } else if !mayBeMade {
+                } else if !mayBeMade || error.isLeaseOver {
                     throw error
                 }
                 if isStopping { throw error }

@@ -51,6 +51,11 @@ extension EtcdError {
         return reason == "certificate verify failed" ? "its certificate is not vouched for" : "TLS: \(oneLine(reason))"
     }
 
+    /// Whether what was to be written was to be under a lease that is over.
+    var isLeaseOver: Bool {
+        if case .refused(let message) = self { message.contains(EtcdError.noLease) } else { false }
+    }
+
     /// Whether a new login helps: there was none, a member does not know the token any more, or it is from before a
     /// change of users and rights.
     var isSpentLogin: Bool {

@@ -86,7 +86,10 @@ extension BlockList {
             case .unfinished(let next): adoption = next
             case .adopted(let result): return result
             case .refused(let error):
-                if error == .oursIsAsGood {
+                var isUseless = error == .oursIsAsGood
+                // What is final stays so: where an engine decides, that is what the branch begins with.
+                if case .conflict = error, terms.isOrdered { isUseless = true }
+                if isUseless {
                     try await receiving { () async throws(WriteError) in try await writer.drop(branch: branch) }
                 }
                 throw error

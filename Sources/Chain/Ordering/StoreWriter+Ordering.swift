@@ -103,10 +103,11 @@ extension StoreWriter {
         }
     }
 
-    /// Forgets that a staged list was under way, with the tags that came with it.
+    /// Forgets that a staged list was under way, with the tags that came with it. Those of blocks that became final meanwhile
+    /// stay.
     func forgetTags(above height: Int) throws(WriteError) {
         try write { connection throws(SQLiteError) -> Ending<Void> in
-            .commit(try TagStatements.delete(above: height, on: connection))
+            .commit(try TagStatements.delete(above: max(height, state.finalHeight), on: connection))
         }
     }
 

@@ -303,12 +303,13 @@ extension Consensus {
     }
 
     private func fetch(upTo target: BlockPoint, from address: MemberAddress) async throws {
+        // What becomes final meanwhile is not what the member is asked for.
+        let finalHeight = list.status.finalHeight
         let located = try await peers.locate(address, [target])
         guard located.list == target else { throw FollowError.later("it does not have block \(target.height) either") }
         let common = try await CommonBlock.find(in: list, upTo: min(target.height, list.height)) { [peers] points in
             try await peers.locate(address, points).list
         }
-        let finalHeight = list.status.finalHeight
         guard let common, common.height >= finalHeight else {
             throw FollowError.differs(
                 "it has another block at or below height \(finalHeight), up to which this list is final")
@@ -342,11 +343,11 @@ extension Consensus {
                 metadata: [
                     "from": "\(address)", "blocks": "\(blocks)", "replaced": "\(result?.replacedBlocks ?? 0)",
                 ])
-        case .ours, .unknown, .unwanted: throw FollowError.later("the list changed meanwhile")
+        // What it would replace was not final when the member was asked.
+        case .ours, .unknown, .unwanted, .conflict: throw FollowError.later("the list changed meanwhile")
         case .overtaken(let reason), .refused(let reason), .broken(let reason):
             try await list.forgetTags(above: list.status.finalHeight)
             throw FollowError.later(reason)
-        case .conflict(let height): throw FollowError.differs("it would replace block \(height), which is final")
         }
     }
 }

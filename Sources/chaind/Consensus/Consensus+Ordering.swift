@@ -105,15 +105,24 @@ extension Consensus {
         while let leadership, !isStopping {
             if !leadership.isClean, await !cleanUp() { return }
             queueOwn()
-            let entries = nextEntries()
+            let boundReason = boundReason
+            let entries = boundReason == nil ? nextEntries() : exchange(&queue, with: [])
             guard !entries.isEmpty else { return }
-            if let reason = boundReason {
-                await settle(entries, .notTaken(reason), epoch: leadership.epoch)
-                schedule(.trim)
-            } else {
-                await order(entries, leadership)
+            // From here on nobody may say that they were never sent: they are on their way when their time is over.
+            for entry in entries { sent(entry, epoch: leadership.epoch) }
+            if let boundReason {
+                // What may have been made before is looked at again after a while.
+                await settle(entries, .notTaken(boundReason), epoch: leadership.epoch)
+                return schedule(.trim)
             }
+            guard await order(entries, leadership) else { return }
         }
+    }
+
+    private func sent(_ entry: Queued, epoch: Int) {
+        guard case .own(let counter) = entry.source else { return }
+        outstanding[counter]?.state = .sent(epoch: epoch)
+        outstanding[counter]?.sendCount += 1
     }
 
     /// The next appends that one transaction can have.
@@ -152,13 +161,21 @@ extension Consensus {
     }
 
     /// Plans some appends and has the plan committed.
-    private func order(_ entries: [Queued], _ leadership: Leadership) async {
+    ///
+    /// - Returns: false if no plan can be made now.
+    private func order(_ entries: [Queued], _ leadership: Leadership) async -> Bool {
         let plan: AppendPlan
         do throws(AppendError) {
             plan = try await list.plan(entries.map(\.request))
         } catch {
-            return await settle(entries, .notTaken(error.description), epoch: leadership.epoch)
+            await settle(entries, .notTaken(error.description), epoch: leadership.epoch)
+            return false
         }
+        await order(plan, entries, leadership)
+        return true
+    }
+
+    private func order(_ plan: AppendPlan, _ entries: [Queued], _ leadership: Leadership) async {
         guard self.leadership?.epoch == leadership.epoch else { return settleUndecided(entries) }
         // Only what follows the head that the transaction compares.
         guard let head = view.head.value, head.modRevision == leadership.headRevision,
@@ -166,12 +183,6 @@ extension Consensus {
         else {
             settleUndecided(entries)
             return await resign("its list is not as long as the order")
-        }
-        for entry in entries {
-            if case .own(let counter) = entry.source {
-                outstanding[counter]?.state = .sent(epoch: leadership.epoch)
-                outstanding[counter]?.sendCount += 1
-            }
         }
         do throws(EtcdError) {
             guard let transaction = try await transaction(for: plan, entries, leadership) else {
@@ -267,12 +278,12 @@ extension Consensus {
         if !answer.isSucceeded { learn(answer) }
         guard let batch = plan.batch else {
             if answer.isSucceeded { return await deliver(plan, entries) }
-            return await settleFailed(entries, leadership)
+            return await settleFailed(plan, entries, leadership)
         }
         let isCommitted =
             answer.isSucceeded
             || view.head.value?.record.point == BlockPoint(height: batch.height, hash: batch.hash)
-        guard isCommitted else { return await settleFailed(entries, leadership) }
+        guard isCommitted else { return await settleFailed(plan, entries, leadership) }
         let sizeBytes = BatchCoding.encode(batch).count
         let revision = answer.isSucceeded ? answer.revision : view.head.value?.modRevision ?? 0
         let record = HeadRecord(
@@ -291,14 +302,19 @@ extension Consensus {
         if !isStored { await resign("its disk does not take what was put in order") }
     }
 
-    /// Of a batch that can never be committed. Where nothing but the place of a member is over, its appends are in no list
-    /// and never will be, since this node's list had all up to the head; all others are put in order anew.
-    private func settleFailed(_ entries: [Queued], _ leadership: Leadership) async {
+    /// Of a batch that can never be committed. What this node's list has already is in order, whoever leads. Where nothing but
+    /// the place of a member is over, its other appends are in no list and never will be, since this node's list had all up to
+    /// the head; all others are put in order anew.
+    private func settleFailed(_ plan: AppendPlan, _ entries: [Queued], _ leadership: Leadership) async {
         let isLeading =
             view.leader.value?.createRevision == leadership.epoch
             && view.head.value?.modRevision == leadership.headRevision
         let live = view.live
-        for entry in entries {
+        for (entry, result) in zip(entries, plan.results) {
+            if case .success(let blocks) = result, let last = blocks.last, last.height <= plan.headHeight {
+                await settle([entry], outcome(result), epoch: leadership.epoch)
+                continue
+            }
             let isOver = isLeading && live[entry.address]?.createRevision != entry.request.id?.session
             if isOver {
                 await settle([entry], .refused("its place in the group is over"), epoch: leadership.epoch)

@@ -72,7 +72,7 @@ extension Consensus {
     func resign(_ reason: String) async {
         guard let ended = leadership else { return }
         logger.error("gives up the lead", metadata: ["reason": "\(reason)"])
-        leadership = nil
+        stopLeading()
         schedule(.follow)
         do throws(EtcdError) {
             let answer = try await settle(

@@ -241,7 +241,7 @@ extension Consensus {
     func beginAgain() async throws {
         try await list.setRecord(Self.identityRecord, to: Array(try JSONEncoder().encode(currentIdentity)))
         isMerging = true
-        leadership = nil
+        stopLeading()
         phase = .entering(reason: "an operator chose a list")
         schedule(.enter)
         updateGate()

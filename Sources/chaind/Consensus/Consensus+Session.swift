@@ -191,7 +191,7 @@ extension Consensus {
         }
         guard list.height >= height else { return }
         await answerEnded(session)
-        leadership = nil
+        stopLeading()
         self.session = nil
         tell("this node's place in the group is over, or may be", nil)
         do throws(EtcdError) {

@@ -92,9 +92,13 @@ extension Consensus {
 
     private func deposed(by epoch: Int?) {
         guard let ended = leadership, ended.epoch != epoch else { return }
-        leadership = nil
         logger.notice("does not lead any more", metadata: ["epoch": "\(ended.epoch)"])
-        // What was not sent to etcd goes to whoever leads.
+        stopLeading()
+    }
+
+    /// Leads no more; what was not sent to etcd goes to whoever leads.
+    func stopLeading() {
+        leadership = nil
         for entry in exchange(&queue, with: []) { settle(entry, .undecided) }
     }
 }

@@ -189,6 +189,8 @@ extension ConsensusSimulation {
         join()
         regainMajority()
         etcd.model.isFull = false
+        // A group that may not do so itself has somebody who does.
+        if !plan.settings.mayCompact { etcd.model.compact(etcd.model.revision) }
         for node in nodes {
             node.wallClock.set(offsetSeconds: 0)
             node.process?.crashPoint.disarm()

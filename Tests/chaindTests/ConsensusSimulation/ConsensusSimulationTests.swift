@@ -31,7 +31,7 @@ struct ConsensusSimulationTests {
         }
         let events = outcomes.reduce(0) { $0 + $1.events }
         let appended = outcomes.reduce(0) { $0 + $1.appended }
-        #expect(appended >= 10 * seeds.count, "hardly anything happened: \(appended) appends")
+        #expect(Self.onlySeed != nil || appended >= 10 * seeds.count, "hardly anything happened: \(appended) appends")
         print("\(outcomes.count) histories, \(events) events, \(appended) appends")
     }
 

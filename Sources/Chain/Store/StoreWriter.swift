@@ -19,7 +19,7 @@ actor StoreWriter {
     /// The head that is known to be on disk; `nil` before the database was opened.
     private var knownHead: Head?
     /// Whether a transaction was made that a power cut may take back.
-    private var isUnsynced = false
+    private var isUnsynced = true
     /// Whether the connection syncs its transactions now.
     private var syncsTransactions = true
 
@@ -62,7 +62,8 @@ actor StoreWriter {
         try readBack(connection)
         self.connection = connection
         syncsTransactions = true
-        isUnsynced = false
+        // What the process before this one wrote need not be on disk.
+        isUnsynced = true
     }
 
     /// Moves the WAL into the database and closes it, which removes the WAL.

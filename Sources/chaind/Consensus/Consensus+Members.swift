@@ -50,8 +50,8 @@ extension Consensus {
 
     private func enterOrThrow() async throws {
         try await checkVersion()
-        // What this node has on disk is said before anything else: it may be less than before.
-        _ = try await snapshot([try await publicationOfFinal()])
+        _ = try await snapshot()
+        try await publishFinal()
         if let fault = view.fault { throw FollowError.later(fault) }
         guard let head = view.head.value, view.members.value != nil else {
             try await found()
@@ -95,12 +95,23 @@ extension Consensus {
         }
     }
 
-    private func publicationOfFinal() async throws -> EtcdTransaction.Operation {
+    /// Says what this node has on disk, before anything else: it may be less than before.
+    private func publishFinal() async throws {
+        _ = try await list.sync()
         let height = list.status.finalHeight
         guard let hash = try await list.storedHashes(at: [height]).first ?? nil else {
             throw FollowError.later("block \(height) is damaged")
         }
-        return .put(keys.stored(ownAddress), try StoredRecord(height: height, hash: hash).etcdValue())
+        let record = StoredRecord(height: height, hash: hash)
+        let publication = try publication(of: record)
+        let answer = try await settle(
+            EtcdTransaction(
+                comparisons: [publication.comparison], success: [publication.operation] + view.ranges,
+                failure: [.put(keys.probe(ownAddress), [])] + view.ranges))
+        learn(answer)
+        guard view.stored[ownAddress]?.record == record else {
+            throw FollowError.later("a process before this one has published another height meanwhile")
+        }
     }
 
     private func keptIdentity() async throws -> GroupIdentity? {
@@ -126,6 +137,7 @@ extension Consensus {
 
     /// Makes this node's list the order, and this node the only member so far.
     private func makeOrder(comparing comparisons: [EtcdTransaction.Comparison]) async throws {
+        _ = try await list.sync()
         let status = list.status
         guard status.headHash != .zero else { throw FollowError.later("block \(status.height) is damaged") }
         let head = HeadRecord(height: status.height, hash: status.headHash, writtenSizeBytes: 0)
@@ -145,17 +157,24 @@ extension Consensus {
 
     // MARK: Members
 
+    /// What becomes of the members, by a transaction that compares more than that nobody else changes them.
+    private struct MembersChange {
+        let record: MembersRecord
+        var comparisons: [EtcdTransaction.Comparison] = []
+        var operations: [EtcdTransaction.Operation] = []
+    }
+
     /// Changes who is a member, where nobody else does so meanwhile.
     ///
     /// - Parameter change: what to change; `nil` for nothing.
     private func changeMembers(
-        _ change: (MembersRecord) throws -> (record: MembersRecord, operations: [EtcdTransaction.Operation])?
+        _ change: (MembersRecord) throws -> MembersChange?
     ) async throws {
         for _ in 0..<Self.changesMax {
             guard let members = view.members.value, let changed = try change(members.record) else { return }
             let answer = try await settle(
                 EtcdTransaction(
-                    comparisons: [.modRevision(keys.members, members.modRevision)],
+                    comparisons: [.modRevision(keys.members, members.modRevision)] + changed.comparisons,
                     success: [.put(keys.members, try changed.record.etcdValue())] + changed.operations + view.ranges,
                     failure: view.ranges))
             learn(answer)
@@ -170,17 +189,21 @@ extension Consensus {
     /// Becomes a member, unless it was decided that this node is none. It has all that etcd does not keep any more.
     func joinIfForgottenByNobody() async {
         guard !isMember, !isForgotten, let members = view.members.value else { return }
-        guard list.status.finalHeight >= members.record.keptHeight else { return }
+        guard let stored = await storedRecord(), stored.height >= members.record.keptHeight else { return }
         do {
-            let publication = try await publication()
             try await changeMembers { record in
-                guard !record.members.contains(ownAddress), !record.forgotten.contains(ownAddress) else { return nil }
+                guard !record.members.contains(ownAddress), !record.forgotten.contains(ownAddress),
+                    // More may be deleted meanwhile.
+                    stored.height >= record.keptHeight
+                else { return nil }
                 guard record.members.count < settings.membersMax else {
                     throw FollowError.later("the group has \(record.members.count) members, and may not have more")
                 }
                 var changed = record
                 changed.members = (record.members + [ownAddress]).sorted()
-                return (changed, [publication].compactMap(\.self))
+                let publication = try publication(of: stored)
+                return MembersChange(
+                    record: changed, comparisons: [publication.comparison], operations: [publication.operation])
             }
             tell("becoming a member", nil)
         } catch {
@@ -197,7 +220,7 @@ extension Consensus {
             guard record.forgotten.contains(address) else { return nil }
             var changed = record
             changed.forgotten.removeAll { $0 == address }
-            return (changed, [])
+            return MembersChange(record: changed)
         }
     }
 
@@ -207,18 +230,20 @@ extension Consensus {
     ///   keep any more.
     func forget(_ address: MemberAddress) async throws {
         _ = try await snapshot()
-        let stored = view.stored
         try await changeMembers { record in
             guard record.members.contains(address) else { throw MembershipError.noMember(address) }
             var changed = record
             changed.members.removeAll { $0 == address }
             changed.forgotten = (record.forgotten + [address]).sorted()
-            let having = changed.members.count { (stored[$0]?.record.height ?? 0) >= record.keptHeight }
-            guard 2 * having > changed.members.count else {
+            let stored = view.stored
+            let having = changed.members.filter { (stored[$0]?.record.height ?? 0) >= record.keptHeight }
+            guard 2 * having.count > changed.members.count else {
                 throw FollowError.later(
                     "too few of the members that would be left have the blocks that etcd does not keep any more")
             }
-            return (changed, [.delete(EtcdRange(keys.live(address))), .delete(EtcdRange(keys.stored(address)))])
+            return MembersChange(
+                record: changed, comparisons: having.map { .modRevision(keys.stored($0), stored[$0]?.modRevision ?? 0) },
+                operations: [.delete(EtcdRange(keys.live(address))), .delete(EtcdRange(keys.stored(address)))])
         }
     }
 

@@ -51,42 +51,51 @@ extension Consensus {
         let start = nowSeconds()
         // Whatever is said of the lease is a hint; the transaction tells whether the place is still there.
         _ = try await etcd.keepAlive(session.leaseID)
-        let publication = try await publication()
+        let record = await storedRecord()
+        let publication = view.stored[ownAddress]?.record == record ? nil : try record.map(publication(of:))
         let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
         let answer: EtcdTransactionAnswer
         do throws(EtcdError) {
             answer = try await etcd.transact(
                 EtcdTransaction(
-                    comparisons: [.createRevision(keys.live(ownAddress), session.revision)],
-                    success: [publication ?? probe] + view.ranges, failure: [probe] + view.ranges))
+                    comparisons: [.createRevision(keys.live(ownAddress), session.revision)]
+                        + [publication?.comparison].compactMap(\.self),
+                    success: [publication?.operation ?? probe] + view.ranges, failure: [probe] + view.ranges))
         } catch {
             if case .unknown(let reason) = error { silent(since: start, reason) }
             throw error
         }
         heard()
-        if answer.isSucceeded {
-            self.session?.renewedSeconds = start
-            unpublishedSizeBytes = 0
-        } else {
-            self.session?.isDoubtful = true
-        }
-        learn(answer)
-        if !answer.isSucceeded { await endSession(isOver: true) }
+        view.learn(answer)
+        // Where only the publication was not the next one, the place is still there.
+        let isThere = answer.isSucceeded || view.live[ownAddress]?.createRevision == session.revision
+        if isThere { self.session?.renewedSeconds = start } else { self.session?.isDoubtful = true }
+        if answer.isSucceeded { unpublishedSizeBytes = 0 }
+        viewChanged()
+        if !isThere { await endSession(isOver: true) }
     }
 
-    /// What says which height this node has on disk; `nil` if that is said already.
-    func publication() async throws(EtcdError) -> EtcdTransaction.Operation? {
-        let record: StoredRecord
+    /// What this node has on disk; `nil` if that does not work, and the height that is published stays true.
+    func storedRecord() async -> StoredRecord? {
         do throws(ReceptionError) {
             let head = try await list.sync()
-            record = StoredRecord(height: head.height, hash: head.hash)
+            tell("writing to the disk", nil)
+            return StoredRecord(height: head.height, hash: head.hash)
         } catch {
-            // It is the disk that does not work, and the height that is published stays true.
             tell("writing to the disk", error.description)
             return nil
         }
-        guard view.stored[ownAddress]?.record != record else { return nil }
-        return .put(keys.stored(ownAddress), try record.etcdValue())
+    }
+
+    /// What says which height this node has on disk. One that comes late, from a process before this one on another disk, must
+    /// not undo a later one.
+    func publication(
+        of record: StoredRecord
+    ) throws(EtcdError) -> (comparison: EtcdTransaction.Comparison, operation: EtcdTransaction.Operation) {
+        let key = keys.stored(ownAddress)
+        return (
+            .modRevision(key, view.stored[ownAddress]?.modRevision ?? 0), .put(key, try record.etcdValue())
+        )
     }
 
     // MARK: Taking a place

@@ -33,12 +33,12 @@ extension Consensus {
 
     /// Makes a transaction that always writes, and so sees all that was answered before it: of which nothing else is to be
     /// known than what it read, so that an unknown outcome is none.
-    func snapshot(_ operations: [EtcdTransaction.Operation] = []) async throws(EtcdError) -> EtcdTransactionAnswer {
+    func snapshot() async throws(EtcdError) -> EtcdTransactionAnswer {
         let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
         let start = nowSeconds()
         do throws(EtcdError) {
             let answer = try await etcd.transact(
-                EtcdTransaction(comparisons: [], success: operations + [probe] + view.ranges, failure: []))
+                EtcdTransaction(comparisons: [], success: [probe] + view.ranges, failure: []))
             heard()
             learn(answer)
             return answer

@@ -13,6 +13,9 @@ struct PeerClient: Sendable {
         var healthSeconds = 4.0
         /// For every other request that is answered by a message, and for a stream to begin.
         var requestSeconds = 10.0
+        /// For appends to be decided on by the leader. They may be sent again at any time, and are before a client gives up
+        /// that waits for one of them, also where the connection that was used is dead.
+        var forwardSeconds = 3.0
         /// How long a member to which a stream is sent may take nothing of it, or think about its answer.
         var pushIdleSeconds = 60.0
         var stream = StreamLimits()
@@ -108,7 +111,7 @@ struct PeerClient: Sendable {
         request.headers.add(name: "Content-Type", value: "application/octet-stream")
         request.body = .bytes(message.encoded)
         let content = try await content(
-            request, seconds: limits.requestSeconds, sizeBytesMax: ForwardAnswer.sizeBytesMax)
+            request, seconds: limits.forwardSeconds, sizeBytesMax: ForwardAnswer.sizeBytesMax)
         do throws(StreamError) {
             return try ForwardAnswer.decode(content, count: message.requests.count)
         } catch {

@@ -4,9 +4,7 @@ import Chain
 
 extension Consensus {
     private static let retrySeconds = 1.0
-    /// A clock that is farther off does not give blocks their time.
     private static let statusSeconds = 60.0
-    private static let statusSizeBytes = 64 << 20
 
     // MARK: Elections
 
@@ -89,9 +87,15 @@ extension Consensus {
 
     func trimIfMuch() {
         guard let leadership, let members = view.members.value?.record,
-            leadership.writtenSizeBytes - members.keptSizeBytes > settings.tailSizeBytesMax / 8
+            leadership.writtenSizeBytes - members.keptSizeBytes > settings.tailSizeBytesMax / 8 || isStatusDue
         else { return }
         schedule(.trim)
+    }
+
+    /// Whether etcd may have become much fuller since it was asked: by a thirty-second of its quota, or others have written.
+    private var isStatusDue: Bool {
+        let written = (leadership?.writtenSizeBytes ?? 0) - statusWrittenSizeBytes
+        return isFull || nowSeconds() >= statusDueSeconds || written >= settings.quotaSizeBytes / 32
     }
 
     /// Deletes what a majority of all members has on disk, and looks at how full etcd is.
@@ -152,13 +156,12 @@ extension Consensus {
     }
 
     private func lookAtSize(_ leadership: Leadership) async throws {
-        let now = nowSeconds()
-        let written = (self.leadership?.writtenSizeBytes ?? 0) - statusWrittenSizeBytes
-        guard isFull || now >= statusDueSeconds || written >= Self.statusSizeBytes else { return }
+        guard isStatusDue else { return }
+        let writtenSizeBytes = self.leadership?.writtenSizeBytes ?? 0
         let statuses = await etcd.status()
         guard let used = statuses.map(\.usedSizeBytes).max() else { return }
-        statusDueSeconds = now + Self.statusSeconds
-        statusWrittenSizeBytes = self.leadership?.writtenSizeBytes ?? 0
+        statusDueSeconds = nowSeconds() + Self.statusSeconds
+        statusWrittenSizeBytes = writtenSizeBytes
         if used > settings.quotaSizeBytes / 2, settings.mayCompact { try await etcd.compact(view.revision) }
         isFull = used > settings.quotaSizeBytes / 4 * 3
         tell("etcd is full", isFull ? "\(used) of \(settings.quotaSizeBytes) bytes" : nil)

@@ -7,6 +7,8 @@
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, and play many more histories of groups
 #                   (make test-long ROUNDS=1000 SEEDS=10000)
+#   make torture    play histories of groups with an engine: real nodes, a real etcd, and everything going wrong under load
+#                   (make torture HISTORIES=1000 FIRST=1)
 #   make simulation play histories of groups only, in a release build (make simulation SEEDS=10000)
 #   make bench      install what this project is compared with, measure what it promises, and write the results into
 #                   docs/performance (make bench QUICK=1 for a moment of everything, into .build/performance;
@@ -20,6 +22,7 @@ ROUNDS ?= 300
 FIRST ?= 101
 SEEDS ?= 2000
 GROUP_ROUNDS ?= 20
+HISTORIES ?= 200
 SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Suites
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
@@ -29,7 +32,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
 
-.PHONY: run group demo test test-long simulation bench format lint libraries release test-tools baselines
+.PHONY: run group demo test test-long torture simulation bench format lint libraries release test-tools baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -57,6 +60,12 @@ test-long: libraries test-tools
 	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
 		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests' $(TOLD)
+
+# In a debug build, which is there already and finds more: what is slow is what breaks.
+torture: FIRST = 1
+torture: libraries test-tools
+	CHAIND_TORTURE_HISTORIES=$(HISTORIES) CHAIND_TORTURE_FIRST=$(FIRST) \
+		swift test --no-parallel --filter ConsensusTortureTests $(TOLD)
 
 # Many more histories, in a release build of its own: about twice as fast, and slow to build.
 simulation: libraries

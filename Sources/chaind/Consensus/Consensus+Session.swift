@@ -19,6 +19,7 @@ extension Consensus {
             } else {
                 try await takeSession()
             }
+            if session != nil { try await forgetLeadership() }
             await checkLeader()
             await joinIfForgottenByNobody()
             let isInOrder = session != nil && leaderSilence == nil
@@ -138,11 +139,12 @@ extension Consensus {
         schedule(.renew)
     }
 
-    /// Ends what a process before this one was elected to.
+    /// Ends what a process before this one was elected to, or what came of an election of this one that it had given up: a
+    /// transaction of it may be made much later.
     private func forgetLeadership() async throws(EtcdError) {
-        guard let leader = view.leader.value, leader.record.address == ownAddress, leader.record.nodeID != nodeID else {
-            return
-        }
+        guard let leader = view.leader.value, leader.record.address == ownAddress,
+            leader.createRevision != leadership?.epoch, !isUnderWay(.elect)
+        else { return }
         let answer = try await settle(
             EtcdTransaction(
                 comparisons: [.createRevision(keys.leader, leader.createRevision)],

@@ -280,9 +280,11 @@ extension Consensus {
             if answer.isSucceeded { return await deliver(plan, entries) }
             return await settleFailed(plan, entries, leadership)
         }
+        // Another leader may have made the same blocks of other appends: the same texts in the same second.
         let isCommitted =
             answer.isSucceeded
-            || view.head.value?.record.point == BlockPoint(height: batch.height, hash: batch.hash)
+            || view.leader.value?.createRevision == leadership.epoch
+                && view.head.value?.record.point == BlockPoint(height: batch.height, hash: batch.hash)
         guard isCommitted else { return await settleFailed(plan, entries, leadership) }
         let sizeBytes = BatchCoding.encode(batch).count
         let revision = answer.isSucceeded ? answer.revision : view.head.value?.modRevision ?? 0

@@ -31,7 +31,7 @@ extension Consensus {
 
     /// A member sends appends. `answer` is called once all are decided on.
     func forwarded(_ message: ForwardMessage, answer: @escaping @Sendable ([ForwardOutcome]) -> Void) {
-        guard leadership != nil, !isStopping else { return answer(message.requests.map { _ in .undecided }) }
+        guard leadership != nil, !isClosed else { return answer(message.requests.map { _ in .undecided }) }
         if let refusal = inbox.refusal {
             return answer(message.requests.map { _ in .notTaken(refusal.description) })
         }

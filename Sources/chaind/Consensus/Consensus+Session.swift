@@ -248,6 +248,7 @@ extension Consensus {
     /// its lease to run out.
     func stop(withinSeconds seconds: Double) async {
         let deadline = nowSeconds() + seconds
+        isClosed = true
         for waiting in inbox.refuse(.closed) {
             inbox.answered(dataSizeBytes: waiting.dataSizeBytes)
             waiting.answer(.failure(.closed))
@@ -257,6 +258,7 @@ extension Consensus {
         for (counter, append) in outstanding {
             answer(counter, .failure(append.sendCount > 0 ? .orderUnknown : .closed))
         }
+        for entry in exchange(&queue, with: []) { settle(entry, .undecided) }
         for read in exchange(&newReads, with: []) { read("the node stops") }
         for read in exchange(&waitingReads, with: []) { read.answer("the node stops") }
         guard let session else { return }

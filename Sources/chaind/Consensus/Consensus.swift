@@ -120,6 +120,8 @@ actor Consensus {
     /// Whether an operator allows to unite this node's blocks with a group that shares only the genesis.
     var isMerging = false
     var isStopping = false
+    /// Whether no appends are taken any more, since the node is about to stop.
+    var isClosed = false
     /// Is told who belongs to the group.
     private var onMembers: (@Sendable (OrderedGroup) async -> Void)?
     private var toldGroup = OrderedGroup()
@@ -258,7 +260,7 @@ actor Consensus {
 
     /// Why appends are refused now; `nil` if they are taken.
     private var refusal: AppendError? {
-        if isStopping { return .closed }
+        if isClosed { return .closed }
         switch phase {
         case .entering(let reason): return .notOrdered(reason: reason)
         case .blocked(let reason): return .notOrdered(reason: reason)

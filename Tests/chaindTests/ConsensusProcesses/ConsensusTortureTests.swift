@@ -35,12 +35,12 @@ struct ConsensusTortureTests {
     private func play(seed: Int) async throws -> String {
         try await withEtcd(hasPeerLinks: true) { etcd in
             try await withGroup(count: 3, meeting: .none, etcd: etcd) { group in
+                let load = TortureLoad()
                 var faults = TortureFaults(group: group, etcd: etcd, seed: seed)
                 do {
-                    let load = TortureLoad()
                     try await appendEverywhere("before", load, group)
                     async let running: Void = load.run(on: group, clients: 8, textSizeBytes: 100, seed: seed)
-                    for _ in 0..<10 { try await faults.next() }
+                    for _ in 0..<8 { try await faults.next() }
                     try await faults.heal()
                     try await appendEverywhere("after", load, group)
                     await load.end()
@@ -49,7 +49,8 @@ struct ConsensusTortureTests {
                     guard acknowledged > 10 else { throw TestSupportError("\(acknowledged) appends are no load") }
                     return try await check(load, group, forgetfulNodes: faults.forgetfulNodes)
                 } catch {
-                    throw TestSupportError("\(error)\n\(faults.told.joined(separator: "\n"))\n\(logs(of: group))")
+                    let told = faults.told.joined(separator: "\n")
+                    throw TestSupportError("\(error)\n\(told)\n\(await logs(of: group, load))")
                 }
             }
         }
@@ -63,17 +64,19 @@ struct ConsensusTortureTests {
         try await withEtcd(arguments: ["--quota-backend-bytes", "\(etcdMegabytes << 20)"]) { etcd in
             let arguments = ["--etcd-quota-megabytes", "\(toldMegabytes)"]
             try await withGroup(count: 3, meeting: .none, etcd: etcd, arguments: arguments) { group in
+                let load = TortureLoad()
                 do {
-                    print("etcd at its quota: \(try await fill(etcd, isToldToNodes: isToldToNodes, group))")
+                    print("etcd at its quota: \(try await fill(etcd, isToldToNodes: isToldToNodes, load, group))")
                 } catch {
-                    throw TestSupportError("\(error)\n\(logs(of: group))")
+                    throw TestSupportError("\(error)\n\(await logs(of: group, load))")
                 }
             }
         }
     }
 
-    private func fill(_ etcd: EtcdCluster, isToldToNodes: Bool, _ group: NodeGroup) async throws -> String {
-        let load = TortureLoad()
+    private func fill(
+        _ etcd: EtcdCluster, isToldToNodes: Bool, _ load: TortureLoad, _ group: NodeGroup
+    ) async throws -> String {
         try await appendEverywhere("before", load, group)
         async let running: Void = load.run(on: group, clients: 8, textSizeBytes: 60_000, seed: Self.first)
         try await eventually("etcd is full", timeoutSeconds: 60) { await load.wasRefused("etcd is full") }
@@ -148,9 +151,24 @@ struct ConsensusTortureTests {
         return "\(calls.count) calls, \(acknowledged) appends acknowledged, \(lists[0].count) blocks"
     }
 
-    private func logs(of group: NodeGroup) -> String {
-        group.nodes.enumerated().map { "node \($0), \(group.address(of: $0)):\n" + $1.error.suffix(4_000) }
-            .joined(separator: "\n")
+    /// What the nodes say at the end, of the last calls and in their logs.
+    private func logs(of group: NodeGroup, _ load: TortureLoad) async -> String {
+        var text = ""
+        let calls = await load.calls
+        for (index, node) in group.nodes.enumerated() {
+            text += "node \(index), \(group.address(of: index)):\n"
+            do {
+                let state = try await group.view(of: index).consensus
+                text += "  \(state?.state ?? "") \(state?.reason ?? ""), leader \(state?.leader ?? "none")\n"
+            } catch {
+                text += "  \(error)\n"
+            }
+            for call in calls.filter({ $0.node == index && !$0.outcome.isAppended }).suffix(5) {
+                text += "  \(call.startSeconds) to \(call.endSeconds) s: \(call.outcome)\n"
+            }
+            text += node.error.suffix(4_000) + "\n"
+        }
+        return text
     }
 }
 

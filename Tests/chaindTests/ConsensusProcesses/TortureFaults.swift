@@ -33,13 +33,13 @@ struct TortureFaults {
         switch Int.random(in: 0..<24, using: &random) {
         case 0..<3: try await killOrStartNode(try await someNode())
         case 3..<6: stopOrContinueNode(try await someNode())
-        case 6: try await stopLeaderUntilItsLeaseIsOver()
-        case 7..<9: try killOrStartMember(try await someMember())
-        case 9..<11: freezeOrThawMember(try await someMember())
+        case 6..<9: try await loseLeaderUntilItsLeaseIsOver()
+        case 9: try killOrStartMember(try await someMember())
+        case 10: freezeOrThawMember(try await someMember())
         case 11: freezeTwoMembers()
         case 12: try await killEverything()
         case 13..<15: breakLinkBetweenNodes()
-        case 15..<18: breakLinkToMember()
+        case 15..<18: breakLinkToMember(from: try await someNode())
         case 18: breakLinkBetweenMembers()
         case 19: await compact()
         case 20: try await changeDisk()
@@ -97,15 +97,18 @@ struct TortureFaults {
         }
     }
 
-    private mutating func stopLeaderUntilItsLeaseIsOver() async throws {
+    /// The leader stands still, or what it sends to etcd does: it comes there when another one leads.
+    private mutating func loseLeaderUntilItsLeaseIsOver() async throws {
         let node = try await leadingNode()
         guard !killedNodes.contains(node) else { return }
-        tell("node \(node) is stopped for some seconds")
-        group.nodes[node].signal(SIGSTOP)
-        try await pause(milliseconds: 4_000...5_000)
+        let states: [LinkState?] = [nil, .frozen, .frozen, .answersLost]
+        let state = states[Int.random(in: states.indices, using: &random)]
+        tell("node \(node) is \(state.map { "\($0) to etcd" } ?? "stopped") for some seconds")
+        if let state { setEtcdLinks(from: node, state) } else { group.nodes[node].signal(SIGSTOP) }
+        try await pause(milliseconds: 3_500...5_000)
         tell("node \(node) goes on")
-        group.nodes[node].signal(SIGCONT)
-        stoppedNodes.remove(node)
+        if state != nil { setEtcdLinks(from: node, .open) } else { group.nodes[node].signal(SIGCONT) }
+        if state == nil { stoppedNodes.remove(node) }
     }
 
     private mutating func killEverything() async throws {
@@ -196,16 +199,21 @@ struct TortureFaults {
         group.setLink(from: pair[0], to: pair[1], state)
     }
 
-    private mutating func breakLinkToMember() {
-        let node = Int.random(in: group.nodes.indices, using: &random)
+    private mutating func breakLinkToMember(from node: Int) {
         let state = someState()
-        // Now and then to all, so that the node has no other way.
-        let isToAll = Int.random(in: 0..<4, using: &random) == 0
-        let only = Int.random(in: etcd.endpoints.indices, using: &random)
-        for member in etcd.endpoints.indices where isToAll || member == only {
+        let member = Int.random(in: etcd.endpoints.indices, using: &random)
+        // Now and then all of them, so that the node has no other way.
+        if Bool.random(using: &random) {
+            tell("from node \(node) to etcd: \(state)")
+            setEtcdLinks(from: node, state)
+        } else {
             tell("from node \(node) to etcd \(member): \(state)")
             group.setEtcdLink(from: node, to: member, state)
         }
+    }
+
+    private func setEtcdLinks(from node: Int, _ state: LinkState) {
+        for member in etcd.endpoints.indices { group.setEtcdLink(from: node, to: member, state) }
     }
 
     private mutating func breakLinkBetweenMembers() {

@@ -58,6 +58,7 @@ test: libraries test-tools
 
 test-long: libraries test-tools
 	CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
+		CHAIND_CONSENSUS_SIMULATION_FIRST=$(FIRST) CHAIND_CONSENSUS_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
 		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests' $(TOLD)
 
@@ -70,6 +71,7 @@ torture: libraries test-tools
 # Many more histories, in a release build of its own: about twice as fast, and slow to build.
 simulation: libraries
 	CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
+		CHAIND_CONSENSUS_SIMULATION_FIRST=$(FIRST) CHAIND_CONSENSUS_SIMULATION_SEEDS=$(SEEDS) \
 		swift test --configuration release --scratch-path .build/simulation -Xswiftc -enable-testing \
 		--filter SimulationTests.histories
 

@@ -242,7 +242,8 @@ extension Consensus {
                     "too few of the members that would be left have the blocks that etcd does not keep any more")
             }
             return MembersChange(
-                record: changed, comparisons: having.map { .modRevision(keys.stored($0), stored[$0]?.modRevision ?? 0) },
+                record: changed,
+                comparisons: having.map { .modRevision(keys.stored($0), stored[$0]?.modRevision ?? 0) },
                 operations: [.delete(EtcdRange(keys.live(address))), .delete(EtcdRange(keys.stored(address)))])
         }
     }

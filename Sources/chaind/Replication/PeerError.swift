@@ -33,7 +33,8 @@ enum PeerError: Error, Hashable, Sendable {
         case is TimeLimitExceeded, is BodyTimeout: self = .timedOut
         case let error as StreamError: self = .invalid(reason: error.description)
         case let error as MessageError: self = .invalid(reason: error.description)
-        case is NIOTooManyBytesError, is ResponseAccumulator.ResponseTooBigError: self = .invalid(reason: "the answer is too large")
+        case is NIOTooManyBytesError, is ResponseAccumulator.ResponseTooBigError:
+            self = .invalid(reason: "the answer is too large")
         case HTTPParserError.invalidEOFState: self = .unreachable(reason: "it ended in the middle of a message")
         case is HTTPParserError: self = .invalid(reason: "the answer is not HTTP")
         case let error as HTTPClientError: self = PeerError(error)

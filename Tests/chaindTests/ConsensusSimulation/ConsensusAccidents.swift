@@ -181,6 +181,11 @@ extension ConsensusSimulation {
         }
     }
 
+    private func compactNowAndThen() {
+        etcd.model.compact(etcd.model.revision)
+        after(5) { simulation in simulation.compactNowAndThen() }
+    }
+
     // MARK: The end of all accidents
 
     func heal() async {
@@ -190,7 +195,7 @@ extension ConsensusSimulation {
         regainMajority()
         etcd.model.isFull = false
         // A group that may not do so itself has somebody who does.
-        if !plan.settings.mayCompact { etcd.model.compact(etcd.model.revision) }
+        if !plan.settings.mayCompact { compactNowAndThen() }
         for node in nodes {
             node.wallClock.set(offsetSeconds: 0)
             node.process?.crashPoint.disarm()

@@ -115,7 +115,9 @@ extension ConsensusSimulation {
                 if let operation = send(ledger.requests.count - 1, to: node) { sent.append((node, operation)) }
             }
             await run(untilSeconds: clock.nowSeconds + 2)
-            let taken = sent.filter { if case .appended = ledger.operations[$0.operation].outcome { true } else { false } }
+            let taken = sent.filter {
+                if case .appended = ledger.operations[$0.operation].outcome { true } else { false }
+            }
             rest.removeAll { node in taken.contains { $0.node === node } }
             if clock.nowSeconds > endSeconds, !rest.isEmpty {
                 let refusals = sent.map { "\(String(describing: ledger.operations[$0.operation].outcome))" }
@@ -133,13 +135,17 @@ extension ConsensusSimulation {
                 guard let list = node.process?.list else { return violate("node \(node.number) does not run") }
                 let report = try await list.validate()
                 if let fault = report.fault { violate("node \(node.number) has an invalid list: \(fault)") }
-                if list.status.finalHeight != list.height { violate("not all of the list of node \(node.number) is final") }
+                if list.status.finalHeight != list.height {
+                    violate("node \(node.number) has blocks that are not final")
+                }
                 var blocks: [Block] = []
                 for try await slice in list.slices(from: 1) { blocks += slice.blocks }
                 lists.append(blocks)
             }
             if lists.contains(where: { $0 != lists[0] }) { violate("lists differ: heights \(lists.map(\.count))") }
-            if etcd.headHeight != lists[0].count { violate("etcd's head is \(etcd.headHeight), the list's \(lists[0].count)") }
+            if etcd.headHeight != lists[0].count {
+                violate("etcd's head is \(etcd.headHeight), the list's \(lists[0].count)")
+            }
             if etcd.keptHeight != etcd.headHeight {
                 violate("etcd keeps what is above \(etcd.keptHeight), and all have \(etcd.headHeight)")
             }
@@ -190,7 +196,8 @@ extension ConsensusSimulation {
                 keys[key, default: []].append(text)
             }
             guard !present.isEmpty else { continue }
-            if present.count != request.texts.count || zip(present, present.dropFirst()).contains(where: { $0 + 1 != $1 }) {
+            let isWhole = present.count == request.texts.count
+            if !isWhole || zip(present, present.dropFirst()).contains(where: { $0 + 1 != $1 }) {
                 violate("\(request.texts) is not there as a whole: \(present)")
             }
             let outcomes = ledger.operations.filter { $0.request == index }.map(\.outcome)

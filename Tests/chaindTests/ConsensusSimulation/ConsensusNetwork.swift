@@ -133,8 +133,8 @@ extension ConsensusSimulation {
         }
         if !chance(lossRate) {
             after(delaySeconds) { [caller = caller.number] simulation in
-                guard let node = simulation.node(at: target), !simulation.nodes[caller].unreachable.contains(node.number)
-                else { return }
+                guard let node = simulation.node(at: target) else { return }
+                guard !simulation.nodes[caller].unreachable.contains(node.number) else { return }
                 guard let other = node.process else {
                     // Nobody listens there, and the machine says so.
                     simulation.after(simulation.delaySeconds, of: process) { simulation in

@@ -189,19 +189,22 @@ extension ConsensusSimulation {
 
     private func apply(_ transaction: EtcdTransaction, of process: Int) throws(EtcdError) -> EtcdTransactionAnswer {
         let revision = etcd.model.revision
+        let keys = ConsensusKeys(prefix: plan.settings.prefix)
+        let leader = etcd.model.entry(keys.leader).flatMap { Kept<LeaderRecord>($0)?.record }
         let answer = try etcd.model.apply(transaction, revisionsAgo: staleness)
+        if answer.isSucceeded, transaction.success.contains(where: { $0.writes(keys.head) }), !etcd.headHashes.isEmpty,
+            leader?.nodeID != "process-\(process)"
+        {
+            violate("process \(process) writes the head, and \(leader?.nodeID ?? "nobody") leads")
+        }
         if isTraced { trace("etcd, of process \(process): \(description(transaction, answer))") }
-        if let node = node(of: process), transaction.success.contains(where: { $0.writes(storedKey(of: node)) }),
+        if let node = node(of: process), transaction.success.contains(where: { $0.writes(keys.stored(node.address)) }),
             answer.isSucceeded
         {
             node.isLossUntold = false
         }
         changed(since: revision)
         return answer
-    }
-
-    private func storedKey(of node: ConsensusNode) -> String {
-        ConsensusKeys(prefix: plan.settings.prefix).stored(node.address)
     }
 
     /// Tells watches of changes, and looks at whether they may be.
@@ -247,7 +250,10 @@ extension ConsensusSimulation {
     /// Brings changes up to a revision to a watch, after a while.
     private func bring(_ revision: Int, to number: Int) {
         guard let watch = etcd.watches[number] else { return }
-        guard node(of: watch.process) != nil else { return etcd.watches[number] = nil }
+        guard node(of: watch.process) != nil else {
+            etcd.watches[number] = nil
+            return
+        }
         let delaySeconds = !isHealed && chance(plan.slowWatchRate) ? seconds(0.1...5) : seconds(0.001...0.03)
         after(delaySeconds, of: watch.process) { simulation in
             guard let watch = simulation.etcd.watches[number], revision >= watch.nextRevision, !watch.isSilent,
@@ -255,9 +261,11 @@ extension ConsensusSimulation {
             else { return }
             simulation.etcd.watches[number]?.nextRevision = revision + 1
             // What is compacted away before it is sent is left out without a word.
-            let events = simulation.etcd.model.events(from: max(watch.nextRevision, simulation.etcd.model.compactedRevision))
-            let told = (events ?? []).filter {
-                $0.revision <= revision && watch.range.contains($0.key) && !simulation.chance(simulation.rates.droppedEvent)
+            let first = max(watch.nextRevision, simulation.etcd.model.compactedRevision)
+            let events = simulation.etcd.model.events(from: first) ?? []
+            let told = events.filter {
+                $0.revision <= revision && watch.range.contains($0.key)
+                    && !simulation.chance(simulation.rates.droppedEvent)
             }
             guard !told.isEmpty else { return }
             simulation.etcd.watches[number]?.ready.append(told)

@@ -33,7 +33,8 @@ struct TortureFaults {
         switch Int.random(in: 0..<24, using: &random) {
         case 0..<3: try await killOrStartNode(try await someNode())
         case 3..<6: stopOrContinueNode(try await someNode())
-        case 6..<9: try await loseLeaderUntilItsLeaseIsOver()
+        case 6..<8: try await loseLeaderUntilItsLeaseIsOver()
+        case 8: try await delayWhatTheLeaderSends()
         case 9: try killOrStartMember(try await someMember())
         case 10: freezeOrThawMember(try await someMember())
         case 11: freezeTwoMembers()
@@ -109,6 +110,20 @@ struct TortureFaults {
         tell("node \(node) goes on")
         if state != nil { setEtcdLinks(from: node, .open) } else { group.nodes[node].signal(SIGCONT) }
         if state == nil { stoppedNodes.remove(node) }
+    }
+
+    /// What the leader sends stands still on its way to each member of etcd, and comes there when it was sent again by another
+    /// way and is long done.
+    private mutating func delayWhatTheLeaderSends() async throws {
+        let node = try await leadingNode()
+        tell("node \(node) is frozen to etcd for a moment")
+        setEtcdLinks(from: node, .frozen)
+        try await pause(milliseconds: 500...2_500)
+        for member in etcd.endpoints.indices.shuffled(using: &random) {
+            tell("from node \(node) to etcd \(member): open")
+            group.setEtcdLink(from: node, to: member, .open)
+            try await pause(milliseconds: 300...1_500)
+        }
     }
 
     private mutating func killEverything() async throws {

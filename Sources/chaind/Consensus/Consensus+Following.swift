@@ -266,7 +266,8 @@ extension Consensus {
         }
         var reasons: [String] = []
         var differing = 0
-        let others = view.live.keys.filter { $0 != ownAddress }.sorted()
+        // Also those that have no place now: a node that looks for blocks itself may have these.
+        let others = Set(view.live.keys).union(view.stored.keys).subtracting([ownAddress]).sorted()
         for address in others {
             do {
                 try await fetch(upTo: target, from: address)
@@ -305,6 +306,7 @@ extension Consensus {
     private func fetch(upTo target: BlockPoint, from address: MemberAddress) async throws {
         // What becomes final meanwhile is not what the member is asked for.
         let finalHeight = list.status.finalHeight
+        guard target.height > finalHeight else { throw FollowError.later("the list went on meanwhile") }
         let located = try await peers.locate(address, [target])
         guard located.list == target else { throw FollowError.later("it does not have block \(target.height) either") }
         let common = try await CommonBlock.find(in: list, upTo: min(target.height, list.height)) { [peers] points in

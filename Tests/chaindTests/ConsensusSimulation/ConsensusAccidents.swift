@@ -61,6 +61,12 @@ extension ConsensusSimulation {
         return nodes.first { $0.address == address }
     }
 
+    /// How many members the group has: those that have not joined yet need not have anything.
+    private var memberCount: Int {
+        let entry = etcd.model.entry(ConsensusKeys(prefix: plan.settings.prefix).members)
+        return entry.flatMap { Kept<MembersRecord>($0) }?.record.members.count ?? 0
+    }
+
     // MARK: Network
 
     /// Some nodes are on one side, and the others on the other.
@@ -148,7 +154,7 @@ extension ConsensusSimulation {
     /// The disk is another one: of no more nodes at a time than the group can do without.
     private func replaceDisk(of node: ConsensusNode, by files: DatabaseFiles?, finalHeight: Int) async {
         let lost = nodes.filter { $0 !== node && $0.lostHeight != nil }
-        guard 2 * (lost.count + 1) < nodes.count else { return }
+        guard 2 * (lost.count + 1) < memberCount else { return }
         await crash(node)
         trace("node \(node.number) has a disk of height \(finalHeight)")
         node.lostHeight = max(etcd.headHeight, node.lostHeight ?? 0)

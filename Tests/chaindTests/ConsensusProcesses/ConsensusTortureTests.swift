@@ -116,7 +116,7 @@ struct ConsensusTortureTests {
     }
 
     /// Every node appends.
-    private func appendEverywhere(_ text: String, _ load: TortureLoad, _ group: NodeGroup) async throws {
+    func appendEverywhere(_ text: String, _ load: TortureLoad, _ group: NodeGroup) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for node in group.nodes.indices {
                 tasks.addTask {
@@ -130,7 +130,7 @@ struct ConsensusTortureTests {
     }
 
     /// - Returns: what there was, in a line.
-    private func check(
+    func check(
         _ load: TortureLoad, _ group: NodeGroup, forgetfulNodes: Set<Int> = []
     ) async throws -> String {
         try await load.finish(on: group)

@@ -216,6 +216,8 @@ extension ClientCall.Request {
         case (.append, 200): return .appended(try answer.json(BlocksAnswer.self).blocks)
         case (.append, 400): return .invalidLastHash(head: try answer.json(InvalidLastHash.self).head)
         case (.append, 504): return .unknown("504")
+        case (.append, 503) where answer.fields["retry-after"] == nil:
+            return .unexpected("503 without Retry-After: \(answer.text)")
         case (.append, 503), (.append, 507), (.head, 503), (.block, 503): return .refused(answer.text)
         case (.head, 200), (.block, 200): return .read(try answer.json())
         case (.block, 404): return .missing

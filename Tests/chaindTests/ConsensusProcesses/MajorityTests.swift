@@ -1,0 +1,63 @@
+// What a group with an engine answers while etcd has no majority, and how soon it is back.
+
+import Foundation
+import TestSupport
+import Testing
+
+extension ConsensusTortureTests {
+    /// How long nodes may take to find out that etcd does not answer: an attempt, and what a busy machine needs beyond that.
+    private static let noticeSeconds = 10.0
+    /// What is answered at once.
+    private static let onceSeconds: Int64 = 2
+
+    @Test(.timeLimit(.minutes(5)), arguments: [true, false])
+    func withoutAMajority(areFrozen: Bool) async throws {
+        try await withEtcd { etcd in
+            try await withGroup(count: 3, meeting: .none, etcd: etcd) { group in
+                let load = TortureLoad()
+                try await appendEverywhere("before", load, group)
+                let leader = try #require(try await group.leaderIndex())
+                for member in 0..<2 { areFrozen ? etcd.freeze(member) : etcd.kill(member) }
+
+                // What was sent may come to be.
+                let sent = await load.call(.append(["sent"]), on: leader, of: group, timeoutSeconds: 20)
+                #expect(sent == .unknown("504"))
+                for node in group.nodes.indices { try await expectOnlyReads(on: node, load, group) }
+
+                for member in 0..<2 { areFrozen ? etcd.thaw(member) : try etcd.start(member) }
+                let start = ContinuousClock.now
+                try await appendEverywhere("after", load, group)
+                print("after etcd's majority is back: \((ContinuousClock.now - start) / .seconds(1)) s")
+                _ = try await check(load, group)
+            }
+        }
+    }
+
+    /// A node refuses appends at once, and says so also of linearizable reads; all others go on.
+    private func expectOnlyReads(on node: Int, _ load: TortureLoad, _ group: NodeGroup) async throws {
+        var number = 0
+        try await eventually("node \(node) refuses appends", timeoutSeconds: Self.noticeSeconds) {
+            number += 1
+            return await isRefused(.append(["\(number), node \(node), may come to be"]), on: node, load, group)
+        }
+        for number in 0..<5 {
+            #expect(await isRefused(.append(["\(number), node \(node)"]), on: node, load, group))
+        }
+        let local = await load.call(
+            .head(isLinearizable: false), on: node, of: group, timeoutSeconds: Self.onceSeconds)
+        guard case .read = local else { throw TestSupportError("node \(node) does not read: \(local)") }
+        let linearizable = await load.call(
+            .head(isLinearizable: true), on: node, of: group, timeoutSeconds: 12)
+        guard case .refused = linearizable else {
+            throw TestSupportError("node \(node) cannot know the newest block: \(linearizable)")
+        }
+    }
+
+    private func isRefused(
+        _ request: ClientCall.Request, on node: Int, _ load: TortureLoad, _ group: NodeGroup
+    ) async -> Bool {
+        let outcome = await load.call(request, on: node, of: group, timeoutSeconds: Self.onceSeconds)
+        if case .refused = outcome { return true }
+        return false
+    }
+}

@@ -43,13 +43,22 @@ extension Consensus {
             do throws(EtcdError) {
                 _ = try await snapshot()
                 let height = view.head.value?.record.height ?? 0
-                waitingReads += reads.map { (height, $0) }
+                waitingReads += reads.map { (height, nowSeconds(), $0) }
                 if height > list.height { schedule(.follow) }
                 await answerWhatIsThere()
             } catch {
                 for read in reads { read(error.description) }
             }
+            giveUpOldReads()
         }
+    }
+
+    /// Where the list stays behind the order, nobody waits any more for those that came long ago.
+    private func giveUpOldReads() {
+        let oldest = nowSeconds() - settings.appendSeconds
+        let old = waitingReads.filter { $0.sinceSeconds < oldest }
+        waitingReads.removeAll { $0.sinceSeconds < oldest }
+        for read in old { read.answer("this node is behind the order") }
     }
 
     // MARK: Orphans

@@ -138,7 +138,7 @@ actor Consensus {
     var lastReceipt = 0
     /// Reads that wait to know how far the list has to be, and those that wait for that.
     var newReads: [ReadAnswer] = []
-    var waitingReads: [(height: Int, answer: ReadAnswer)] = []
+    var waitingReads: [(height: Int, sinceSeconds: Double, answer: ReadAnswer)] = []
     /// Batches that were heard of and are not in the list yet, by their first heights.
     var arrived: [Int: [UInt8]] = [:]
     var arrivedSizeBytes = 0

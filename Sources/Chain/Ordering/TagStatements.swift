@@ -40,6 +40,20 @@ enum TagStatements {
             taken: Int64(statement.integer(4)), idempotency: idempotency)
     }
 
+    /// The tag of an append of the last 24 hours that had a key; `nil` if there is none whose blocks stand up to a height.
+    static func tag(
+        ofKey key: String, upTo height: Int, now: Int64, on connection: Connection
+    ) throws(SQLiteError) -> AppendTag? {
+        try connection.with(
+            "SELECT \(columns) FROM appends WHERE key = ?1 AND taken > ?2 AND position + blocks <= ?3 + 1"
+        ) { statement throws(SQLiteError) in
+            try statement.bind(key, at: 1)
+            try statement.bind(Int(now - Idempotency.lifetimeSeconds), at: 2)
+            try statement.bind(height, at: 3)
+            return try statement.step() ? try tag(statement) : nil
+        }
+    }
+
     /// The height of the first block that has a tag; `nil` if none has.
     static func firstHeight(on connection: Connection) throws(SQLiteError) -> Int? {
         try connection.with("SELECT min(position) FROM appends") { statement throws(SQLiteError) in

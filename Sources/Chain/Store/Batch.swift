@@ -47,6 +47,13 @@ struct Batch {
             guard requestHash == idempotency.requestHash else { return .failure(.idempotencyKeyReused) }
             return try blocks(of: identities, from: earlier.firstHeight, on: connection)
         }
+        // Of blocks that were fetched, which come in pieces, only the tag may have it.
+        if let idempotency = request.idempotency,
+            let tag = try TagStatements.tag(ofKey: idempotency.key, upTo: firstHeight - 1, now: now, on: connection)
+        {
+            guard tag.idempotency == idempotency else { return .failure(.idempotencyKeyReused) }
+            return try blocks(at: tag.heights, on: connection)
+        }
         if let idempotency = request.idempotency,
             try LostKeys.mayHold(idempotency.key, now: now, on: connection)
         {

@@ -53,6 +53,7 @@ enum StoreFile {
             request BLOB
         ) STRICT;
         CREATE UNIQUE INDEX appends_id ON appends(session, counter);
+        CREATE INDEX appends_key ON appends(key) WHERE key IS NOT NULL;
         """
 
     /// What version 2 has and version 1 had not: the list in segments of branches, and what forks leave behind.

@@ -203,6 +203,35 @@ struct OrderingTests {
         }
     }
 
+    /// However the pieces fall, in which an append and its tag come.
+    @Test func aKeyIsKnownWhereItsBlocksWereFetched() async throws {
+        try await withList { list, directory in
+            let other = try await BlockList.open(path: directory.path("other.db")) { 1_700_000_000 }
+            var request = request(counter: 1, key: "k")
+            request.drafts = (0..<600).map { Draft(data: "text \($0)") }
+            let batch = try #require(try await order([request], in: other).batch)
+            var reception = try await list.reception(after: 0, hash: Block.genesis.hash, isHeldBack: true)
+            for (index, run) in batch.runs.enumerated() {
+                _ = try await reception.take([run], tags: index == 0 ? batch.tags : [], latestTimestamp: .max)
+            }
+            request.id = AppendID(session: 8, counter: 1)
+            // That the tag is there says nothing of the list before the blocks are.
+            #expect(try await list.plan([request]).batch != nil)
+            var terms = AdoptionTerms()
+            terms.finalHeight = batch.height
+            terms.isOrdered = true
+            _ = try await reception.adopt(terms)
+
+            #expect(batch.runs.count > 1 && list.height == 600)
+            let again = try await list.plan([request])
+            #expect(again.batch == nil)
+            #expect(try again.results[0].get().map(\.height) == Array(1...600))
+            request.idempotency = Idempotency(key: "k", requestHash: .zero)
+            #expect(try await list.plan([request]).results == [.failure(.idempotencyKeyReused)])
+            try await other.close()
+        }
+    }
+
     @Test func tagsAreForgottenAfterADay() async throws {
         try await withTemporaryDirectory { directory in
             let clock = AppendTests.Clock()

@@ -149,7 +149,7 @@ struct ConsensusTortureTests {
         let violations = HistoryCheck.violations(
             of: calls, list: lists[0], orphans: orphans, forgetfulNodes: forgetfulNodes)
         guard violations.isEmpty else {
-            throw TestSupportError(violations.prefix(10).map(\.description).joined(separator: "\n"))
+            throw TestSupportError(violations.prefix(10).map { $0.description.prefix(2_000) }.joined(separator: "\n"))
         }
         let acknowledged = calls.count(where: \.outcome.isAppended)
         return "\(calls.count) calls, \(acknowledged) appends acknowledged, \(lists[0].count) blocks"

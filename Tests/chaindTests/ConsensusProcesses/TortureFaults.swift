@@ -71,6 +71,14 @@ struct TortureFaults {
             tell("node \(node) starts")
             try group.nodes[node].launch()
             killedNodes.remove(node)
+        } else if Int.random(in: 0..<4, using: &random) == 0, !stoppedNodes.contains(node) {
+            tell("node \(node) is told to end")
+            let status = try await group.nodes[node].end(SIGTERM)
+            // One that has just been started is not prepared for that.
+            guard [0, 128 + SIGTERM].contains(status) else {
+                throw TestSupportError("node \(node) ended with \(status)")
+            }
+            killedNodes.insert(node)
         } else {
             tell("node \(node) is killed")
             try await kill(node)

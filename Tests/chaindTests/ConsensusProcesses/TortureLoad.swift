@@ -106,6 +106,8 @@ private struct TortureClient {
 
     /// - Returns: whether it was done.
     private mutating func next() async -> Bool {
+        // Now and then more than fits into one value of etcd's.
+        if Int.random(in: 0..<100, using: &random) == 0 { return await call(.append(texts(3, sizeBytes: 500_000))) }
         switch Int.random(in: 0..<14, using: &random) {
         case 0..<4: return await call(.append(texts(1)))
         case 4..<6: return await call(.append(texts(1), lastHash: seen?.hash))
@@ -152,10 +154,10 @@ private struct TortureClient {
         return true
     }
 
-    private mutating func texts(_ count: Int) -> [String] {
+    private mutating func texts(_ count: Int, sizeBytes: Int? = nil) -> [String] {
         (0..<count).map { _ in
             sentCount += 1
-            return "\(name), text \(sentCount) " + String(repeating: "é", count: textSizeBytes / 2)
+            return "\(name), text \(sentCount) " + String(repeating: "é", count: (sizeBytes ?? textSizeBytes) / 2)
         }
     }
 

@@ -127,18 +127,23 @@ extension Consensus {
 
     /// The next appends that one transaction can have.
     private func nextEntries() -> [Queued] {
-        var sessions: Set<AppendID> = []
+        // Of one member only those of one place: a transaction can compare one, and those of another may be refused already.
+        var sessions: [MemberAddress: Int] = [:]
         var sizeBytes = 0
         var blocks = 0
         var count = 0
         for entry in queue {
-            let session = AppendID(session: entry.request.id?.session ?? 0, counter: 0)
+            let session = entry.request.id?.session ?? 0
             if count > 0 {
                 if sizeBytes + entry.dataSizeBytes > settings.batchSizeBytesMax { break }
                 if blocks + entry.request.drafts.count > AppendRequest.draftsMax { break }
-                if !sessions.contains(session), sessions.count == Self.sessionsMax { break }
+                if let other = sessions[entry.address] {
+                    if other != session { break }
+                } else if sessions.count == Self.sessionsMax {
+                    break
+                }
             }
-            sessions.insert(session)
+            sessions[entry.address] = session
             sizeBytes += entry.dataSizeBytes
             blocks += entry.request.drafts.count
             count += 1

@@ -70,7 +70,8 @@ struct ConsensusPlan {
         requestPauseSecondsMax = [0.2, 0.5, 1, 3].randomElement(using: &generator) ?? 1
         etcdRates.loss = rate(0.6, upTo: 0.1)
         etcdRates.answerLoss = rate(0.7, upTo: 0.15)
-        etcdRates.late = rate(0.7, upTo: 0.1)
+        etcdRates.late = rate(0.7, upTo: chance(0.2) ? 0.3 : 0.1)
+        etcdRates.lateEndsLease = rate(0.5, upTo: 0.5)
         etcdRates.lateSecondsMax = [3, 10, 30].randomElement(using: &generator) ?? 10
         etcdRates.failure = rate(0.5, upTo: 0.1)
         etcdRates.staleRead = rate(0.6, upTo: 0.5)

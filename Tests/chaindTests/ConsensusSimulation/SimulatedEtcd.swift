@@ -26,6 +26,8 @@ struct EtcdWorld {
     /// Requests that wait for a majority.
     var held: [ConsensusSimulation.Action] = []
     var watches: [Int: Watch] = [:]
+    /// The processes that leases were made for.
+    var leaseholders: [Int: Int] = [:]
     /// Where the group's list ended after each batch.
     var headHashes: [Int: Hash] = [:]
     var headHeight = 0
@@ -41,6 +43,9 @@ struct EtcdRates {
     var late = 0.0
     /// How much later, at most.
     var lateSecondsMax = 30.0
+    /// Of those that are late, how many have the lease of their sender end meanwhile: the member of etcd that it asks stands
+    /// still.
+    var lateEndsLease = 0.0
     /// Answered at once by an error that says nothing.
     var failure = 0.0
     var staleRead = 0.0
@@ -77,6 +82,7 @@ extension ConsensusSimulation {
             grantLease: { seconds async throws(EtcdError) in
                 try await self.ask(process) { simulation throws(EtcdError) in
                     let leaseID = try simulation.etcd.model.grantLease(seconds, at: simulation.clock.nowSeconds)
+                    simulation.etcd.leaseholders[leaseID] = process
                     simulation.expireLease(leaseID)
                     return leaseID
                 }
@@ -133,7 +139,9 @@ extension ConsensusSimulation {
         let isLost = !node.reachesEtcd || chance(rates.loss)
         let isAnswered = !chance(rates.answerLoss)
         let isFailed = chance(rates.failure)
-        let delaySeconds = chance(rates.late) ? seconds(0.5...rates.lateSecondsMax) : seconds(0.001...0.02)
+        let isLate = chance(rates.late)
+        let delaySeconds = isLate ? seconds(0.5...rates.lateSecondsMax) : seconds(0.001...0.02)
+        if isLate, chance(rates.lateEndsLease) { endLeases(of: process) }
         if !isLost {
             after(delaySeconds) { simulation in
                 simulation.arrive { simulation in
@@ -218,6 +226,14 @@ extension ConsensusSimulation {
         let revision = etcd.model.revision
         etcd.model.revokeLease(leaseID)
         changed(since: revision)
+    }
+
+    private func endLeases(of process: Int) {
+        for leaseID in etcd.model.leases.keys.sorted() where etcd.leaseholders[leaseID] == process {
+            after(seconds(0...0.1)) { simulation in
+                if simulation.etcd.hasMajority { simulation.revokeLease(leaseID) }
+            }
+        }
     }
 
     /// Ends a lease when its time is over, or somewhat later.

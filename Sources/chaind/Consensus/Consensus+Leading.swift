@@ -126,13 +126,15 @@ extension Consensus {
         let majority = members.record.members.count / 2 + 1
         let having = confirmed.sorted { $0.kept.record.height > $1.kept.record.height }.prefix(majority)
         guard having.count == majority, let height = having.last?.kept.record.height,
-            height > members.record.keptHeight
+            height >= members.record.keptHeight
         else { return }
         var record = members.record
         record.keptHeight = height
         if let size = leadership.sizes.last(where: { $0.height <= height }) {
             record.keptSizeBytes = max(record.keptSizeBytes, size.writtenSizeBytes)
         }
+        // Who deleted it need not have known its size: a leader that was not told yet that its batch is made.
+        guard record != members.record else { return }
         let answer = try await settle(
             EtcdTransaction(
                 comparisons: [

@@ -84,20 +84,21 @@ extension ConsensusSimulation {
     private func check(_ members: MembersRecord) {
         trace("members \(members.members.map(\.text.last)), kept up to \(members.keptHeight)")
         if members.keptHeight < etcd.keptHeight { violate("what is deleted goes back to \(members.keptHeight)") }
-        etcd.keptHeight = members.keptHeight
         let having = nodes.filter { node in
-            guard members.members.contains(node.address) else { return false }
             let process = node.process.flatMap { running($0.number) }
             // Of a disk that was lost nobody can know before its node says so.
             return node.isLossUntold || process?.list.status.finalHeight ?? node.finalHeight >= members.keptHeight
+        }.map(\.address)
+        let lacking = members.members.filter { !having.contains($0) }
+        if members.keptHeight > etcd.keptHeight, 2 * lacking.count >= members.members.count {
+            violate("\(lacking) of \(members.members.count) members lack what is deleted up to \(members.keptHeight)")
         }
-        if 2 * having.count <= members.members.count {
-            violate(
-                """
-                only \(having.map(\.number)) of \(members.members.count) members have the blocks up to \
-                \(members.keptHeight), which are deleted
-                """)
+        // One that has it does no harm even where another one has lost it meanwhile.
+        for address in lacking where !etcd.members.contains(address) && members.keptHeight > 0 {
+            violate("\(address) joins without what is deleted up to \(members.keptHeight)")
         }
+        etcd.keptHeight = members.keptHeight
+        etcd.members = members.members
     }
 
     // MARK: Whether the group goes on

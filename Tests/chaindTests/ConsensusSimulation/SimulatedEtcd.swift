@@ -32,6 +32,7 @@ struct EtcdWorld {
     var headHashes: [Int: Hash] = [:]
     var headHeight = 0
     var keptHeight = 0
+    var members: [MemberAddress] = []
 }
 
 /// How often what goes wrong with requests to etcd.

@@ -10,8 +10,6 @@ extension ConsensusSimulation {
     private static let livelySecondsMax = 30.0
     /// How long it takes until all is quiet.
     private static let quietSeconds = 40.0
-    /// How long an append may take to be answered, the time left out in which its node is frozen.
-    private static let answerSecondsMax = 12.0
 
     /// Plays the history.
     func play() async -> ConsensusOutcome {

@@ -84,6 +84,9 @@ struct ConsensusPlan {
         queueAppendsMax = chance(0.3) ? 5 : 10_000
         hasLargeTexts = chance(0.06)
         settings.mayCompact = chance(0.5)
+        // With places that are lost before an append's time is over.
+        settings.intervalSeconds = [5, 5, 2, 1].randomElement(using: &generator) ?? 5
+        settings.appendSeconds = chance(0.3) ? 30 : 10
         settings.quotaSizeBytes = chance(0.3) ? 60_000 : 2 << 30
         settings.tailSizeBytesMax = chance(0.4) ? 6_000 : 64 << 20
         settings.batchSizeBytesMax = chance(0.5) ? 60 : 1_000_000

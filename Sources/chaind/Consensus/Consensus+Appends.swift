@@ -104,12 +104,11 @@ extension Consensus {
 
     /// Another leader is there: it is sent what the one before it did not answer.
     func resendWhatOthersHave(_ epoch: Int) {
-        var counters: [Int] = []
-        for (counter, append) in outstanding {
-            if case .sent(let other) = append.state, other != epoch { counters.append(counter) }
+        let counters = counters { append in
+            if case .sent(let other) = append.state { other != epoch } else { false }
         }
         guard !counters.isEmpty || !unsent.isEmpty else { return }
-        sendAgain(counters.sorted())
+        sendAgain(counters)
     }
 
     private func sendAgain(_ counters: [Int], afterSeconds seconds: Double = 0) {
@@ -168,6 +167,11 @@ extension Consensus {
         }
     }
 
+    /// Appends that are not answered, in the order in which they came.
+    func counters(where isIncluded: (Outstanding) -> Bool) -> [Int] {
+        outstanding.compactMap { isIncluded($0.value) ? $0.key : nil }.sorted()
+    }
+
     func answer(_ counter: Int, _ result: Result<[Block], AppendError>) {
         guard let append = outstanding.removeValue(forKey: counter) else { return }
         inbox.answered(dataSizeBytes: append.dataSizeBytes)
@@ -178,9 +182,12 @@ extension Consensus {
     func refuseUnsent(_ refusal: AppendError) {
         let entries = exchange(&queue, with: [])
         for entry in entries {
-            if case .own(let counter) = entry.source { outstanding[counter]?.state = .waiting }
+            guard case .own(let counter) = entry.source else { continue }
+            outstanding[counter]?.state = .waiting
+            // One that was sent before is sent again.
+            unsent.append(counter)
         }
-        for (counter, append) in outstanding where append.state == .waiting && append.sendCount == 0 {
+        for counter in counters(where: { $0.state == .waiting && $0.sendCount == 0 }) {
             answer(counter, .failure(refusal))
         }
         unsent.removeAll { outstanding[$0] == nil }
@@ -192,7 +199,8 @@ extension Consensus {
     /// Answers those whose time is over.
     func expire() async {
         let now = nowSeconds()
-        for (counter, append) in outstanding where append.deadlineSeconds <= now {
+        for counter in counters(where: { $0.deadlineSeconds <= now }) {
+            guard let append = outstanding[counter] else { continue }
             if append.state == .queued { queue.removeAll { $0.source == .own(counter) } }
             answer(
                 counter,

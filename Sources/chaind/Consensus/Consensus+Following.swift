@@ -237,9 +237,10 @@ extension Consensus {
     /// Answers who waited for the list to have come to a height.
     func answerWhatIsThere() async {
         let height = list.height
-        for (counter, append) in outstanding {
-            if case .decided(_, let needed) = append.state, needed <= height { await answerIfThere(counter) }
+        let decided = counters { append in
+            if case .decided(_, let needed) = append.state { needed <= height } else { false }
         }
+        for counter in decided { await answerIfThere(counter) }
         let ready = waitingReads.filter { $0.height <= height }
         waitingReads.removeAll { $0.height <= height }
         for read in ready { read.answer(nil) }

@@ -255,8 +255,8 @@ extension Consensus {
         }
         while !outstanding.isEmpty, nowSeconds() < deadline { await pause(0.02) }
         isStopping = true
-        for (counter, append) in outstanding {
-            answer(counter, .failure(append.sendCount > 0 ? .orderUnknown : .closed))
+        for counter in counters(where: { _ in true }) {
+            answer(counter, .failure(outstanding[counter]?.sendCount == 0 ? .closed : .orderUnknown))
         }
         for entry in exchange(&queue, with: []) { settle(entry, .undecided) }
         for read in exchange(&newReads, with: []) { read("the node stops") }

@@ -86,13 +86,11 @@ extension Consensus {
         dropArrived()
         let first = list.status.finalHeight + 1
         if let value = takeArrived(first) {
-            var values = [value]
             var sizeBytes = value.count
             var batches = [try await batch(value, first)]
             while batches.count < Self.batchesMax, sizeBytes < BatchCoding.chunkSizeBytes,
                 let next = takeArrived(batches[batches.count - 1].height + 1)
             {
-                values.append(next)
                 sizeBytes += next.count
                 batches.append(try await batch(next, batches[batches.count - 1].height + 1))
             }

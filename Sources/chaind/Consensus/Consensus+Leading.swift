@@ -104,7 +104,7 @@ extension Consensus {
         schedule(.trim, afterSeconds: isFull ? Self.retrySeconds : settings.intervalSeconds)
         do {
             try await deleteKept(leadership)
-            try await lookAtSize(leadership)
+            try await lookAtSize()
             tell("keeping etcd small", nil)
         } catch {
             tell("keeping etcd small", "\(error)", level: .warning)
@@ -114,17 +114,11 @@ extension Consensus {
 
     private func deleteKept(_ leadership: Leadership) async throws {
         guard let members = view.members.value else { return }
-        let stored = view.stored
-        // What a member has of another list does not count.
-        var confirmed: [(address: MemberAddress, kept: Kept<StoredRecord>)] = []
-        for address in members.record.members {
-            guard let kept = stored[address], kept.record.height <= list.height,
-                try await list.storedHashes(at: [kept.record.height]) == [kept.record.hash]
-            else { continue }
-            confirmed.append((address, kept))
-        }
+        let stored = try await confirmedStored()
         let majority = members.record.members.count / 2 + 1
-        let having = confirmed.sorted { $0.kept.record.height > $1.kept.record.height }.prefix(majority)
+        let having = members.record.members.compactMap { address in stored[address].map { (address: address, kept: $0) }
+        }
+        .sorted { $0.kept.record.height > $1.kept.record.height }.prefix(majority)
         guard having.count == majority, let height = having.last?.kept.record.height,
             height >= members.record.keptHeight
         else { return }
@@ -149,6 +143,16 @@ extension Consensus {
         self.leadership?.sizes.removeAll { $0.height < height }
     }
 
+    /// What nodes have on disk of this node's list: what they have of another one does not count.
+    func confirmedStored() async throws -> [MemberAddress: Kept<StoredRecord>] {
+        var confirmed: [MemberAddress: Kept<StoredRecord>] = [:]
+        for (address, kept) in view.stored where kept.record.height <= list.height {
+            guard try await list.storedHashes(at: [kept.record.height]) == [kept.record.hash] else { continue }
+            confirmed[address] = kept
+        }
+        return confirmed
+    }
+
     /// Members that have less than the leader, those that are away first.
     func laggards(of record: MembersRecord) -> [MemberAddress] {
         let (stored, live) = (view.stored, view.live)
@@ -157,7 +161,7 @@ extension Consensus {
         return record.members.filter { $0 != ownAddress && (stored[$0]?.record.height ?? 0) < list.height }
     }
 
-    private func lookAtSize(_ leadership: Leadership) async throws {
+    private func lookAtSize() async throws {
         guard isStatusDue else { return }
         let writtenSizeBytes = self.leadership?.writtenSizeBytes ?? 0
         let statuses = await etcd.status()

@@ -230,12 +230,12 @@ extension Consensus {
     ///   keep any more.
     func forget(_ address: MemberAddress) async throws {
         _ = try await snapshot()
+        let stored = try await confirmedStored()
         try await changeMembers { record in
             guard record.members.contains(address) else { throw MembershipError.noMember(address) }
             var changed = record
             changed.members.removeAll { $0 == address }
             changed.forgotten = (record.forgotten + [address]).sorted()
-            let stored = view.stored
             let having = changed.members.filter { (stored[$0]?.record.height ?? 0) >= record.keptHeight }
             guard 2 * having.count > changed.members.count else {
                 throw FollowError.later(

@@ -74,6 +74,8 @@ extension Consensus {
             // What is decided is answered by `settle(_:_:epoch:)`.
             guard outcome == .undecided, let append = outstanding[counter] else { return }
             if case .decided = append.state { return }
+            // It is among those to be sent already.
+            if append.state == .waiting { return }
             outstanding[counter]?.state = .waiting
             unsent.append(counter)
             schedule(leadership == nil ? nextForward : .order, afterSeconds: 0.02)

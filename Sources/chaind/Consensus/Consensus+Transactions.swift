@@ -62,8 +62,8 @@ extension Consensus {
     }
 
     /// Takes over what a transaction has read.
-    func learn(_ answer: EtcdTransactionAnswer, from first: Int = 0) {
-        view.learn(answer, from: first)
+    func learn(_ answer: EtcdTransactionAnswer) {
+        view.learn(answer)
         viewChanged()
     }
 

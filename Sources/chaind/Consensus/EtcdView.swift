@@ -9,13 +9,11 @@ struct EtcdView: Sendable {
         private(set) var value: Value?
         private(set) var revision = 0
 
-        /// - Returns: whether that is newer than what was known.
-        @discardableResult
-        mutating func learn(_ value: Value?, at revision: Int) -> Bool {
-            guard revision > self.revision else { return false }
+        /// Takes that over if it is newer than what was known.
+        mutating func learn(_ value: Value?, at revision: Int) {
+            guard revision > self.revision else { return }
             self.revision = revision
             self.value = value
-            return true
         }
     }
 
@@ -53,12 +51,9 @@ struct EtcdView: Sendable {
     }
 
     /// Takes over what `ranges` found.
-    ///
-    /// - Parameter first: which of the answer's ranges is the first of them.
-    mutating func learn(_ answer: EtcdTransactionAnswer, from first: Int = 0) {
-        let found = answer.ranges.dropFirst(first)
-        guard found.count >= 5 else { return }
-        let ranges = Array(found)
+    mutating func learn(_ answer: EtcdTransactionAnswer) {
+        let ranges = answer.ranges
+        guard ranges.count == self.ranges.count else { return }
         clusterID = answer.clusterID
         let now = answer.revision
         fault = nil

@@ -15,7 +15,7 @@ extension Consensus {
         guard phase == .following else { return }
         do throws(EtcdError) {
             // What a watch missed is not told: everything is looked at again before each.
-            _ = try await snapshot()
+            try await snapshot()
             let watch = try await etcd.watch(keys.all, view.revision + 1)
             while !isStopping, let events = try await watch.next() {
                 for event in events { learn(event) }

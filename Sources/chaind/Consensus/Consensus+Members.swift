@@ -50,7 +50,7 @@ extension Consensus {
 
     private func enterOrThrow() async throws {
         try await checkVersion()
-        _ = try await snapshot()
+        try await snapshot()
         try await publishFinal()
         if let fault = view.fault { throw FollowError.later(fault) }
         guard let head = view.head.value, view.members.value != nil else {
@@ -229,7 +229,7 @@ extension Consensus {
     /// - Throws: `MembershipError.noMember`; `EtcdError`; `FollowError` if too few would be left that have what etcd does not
     ///   keep any more.
     func forget(_ address: MemberAddress) async throws {
-        _ = try await snapshot()
+        try await snapshot()
         let stored = try await confirmedStored()
         try await changeMembers { record in
             guard record.members.contains(address) else { throw MembershipError.noMember(address) }
@@ -252,7 +252,8 @@ extension Consensus {
 
     /// Makes this node's own list the order, whatever etcd says: for an etcd that was set back.
     func imposeOwnList() async throws {
-        _ = try await snapshot()
+        view = EtcdView(keys: keys)
+        try await snapshot()
         let comparison = EtcdTransaction.Comparison.modRevision(keys.head, view.head.value?.modRevision ?? 0)
         try await makeOrder(comparing: [comparison])
         guard let head = view.head.value,
@@ -265,8 +266,11 @@ extension Consensus {
 
     /// Forgets which group the list belonged to, after an operator chose its list, and enters anew.
     func beginAgain() async throws {
+        view = EtcdView(keys: keys)
+        try await snapshot()
         try await list.setRecord(Self.identityRecord, to: Array(try JSONEncoder().encode(currentIdentity)))
         isMerging = true
+        session = nil
         stopLeading()
         phase = .entering(reason: "an operator chose a list")
         schedule(.enter)

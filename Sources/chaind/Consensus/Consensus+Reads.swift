@@ -41,7 +41,7 @@ extension Consensus {
         while !newReads.isEmpty {
             let reads = exchange(&newReads, with: [])
             do throws(EtcdError) {
-                _ = try await snapshot()
+                try await snapshot()
                 let height = view.head.value?.record.height ?? 0
                 waitingReads += reads.map { (height, nowSeconds(), $0) }
                 if height > list.height { schedule(.follow) }

@@ -15,7 +15,7 @@ extension Consensus {
                 await endSession(isOver: false)
             } else if isForgotten {
                 // That may have been changed.
-                _ = try await snapshot()
+                try await snapshot()
             } else {
                 try await takeSession()
             }
@@ -55,18 +55,11 @@ extension Consensus {
         let record = await storedRecord()
         let publication = view.stored[ownAddress]?.record == record ? nil : try record.map(publication(of:))
         let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
-        let answer: EtcdTransactionAnswer
-        do throws(EtcdError) {
-            answer = try await etcd.transact(
-                EtcdTransaction(
-                    comparisons: [.createRevision(keys.live(ownAddress), session.revision)]
-                        + [publication?.comparison].compactMap(\.self),
-                    success: [publication?.operation ?? probe] + view.ranges, failure: [probe] + view.ranges))
-        } catch {
-            if case .unknown(let reason) = error { silent(since: start, reason) }
-            throw error
-        }
-        heard()
+        let answer = try await attempt(
+            EtcdTransaction(
+                comparisons: [.createRevision(keys.live(ownAddress), session.revision)]
+                    + [publication?.comparison].compactMap(\.self),
+                success: [publication?.operation ?? probe] + view.ranges, failure: [probe] + view.ranges))
         view.learn(answer)
         // Where only the publication was not the next one, the place is still there.
         let isThere = answer.isSucceeded || view.live[ownAddress]?.createRevision == session.revision

@@ -33,19 +33,44 @@ extension Consensus {
 
     /// Makes a transaction that always writes, and so sees all that was answered before it: of which nothing else is to be
     /// known than what it read, so that an unknown outcome is none.
-    func snapshot() async throws(EtcdError) -> EtcdTransactionAnswer {
+    func snapshot() async throws(EtcdError) {
         let probe = EtcdTransaction.Operation.put(keys.probe(ownAddress), [])
+        learn(try await attempt(EtcdTransaction(comparisons: [], success: [probe] + view.ranges, failure: [])))
+    }
+
+    /// Makes a transaction that writes in both branches, once.
+    ///
+    /// - Throws: `EtcdError`; also where etcd is another one by now or was set back. What is written later has a greater
+    ///   revision, or nothing that is known of etcd holds: a revision may stand for something else.
+    func attempt(_ transaction: EtcdTransaction) async throws(EtcdError) -> EtcdTransactionAnswer {
         let start = nowSeconds()
+        let (clusterID, revision) = (view.clusterID, view.revision)
+        let answer: EtcdTransactionAnswer
         do throws(EtcdError) {
-            let answer = try await etcd.transact(
-                EtcdTransaction(comparisons: [], success: [probe] + view.ranges, failure: []))
-            heard()
-            learn(answer)
-            return answer
+            answer = try await etcd.transact(transaction)
         } catch {
             if case .unknown(let reason) = error { silent(since: start, reason) }
             throw error
         }
+        heard()
+        guard clusterID ?? answer.clusterID == answer.clusterID, answer.revision > revision else {
+            throw block(
+                """
+                etcd is another one or was set back, from revision \(revision) to \(answer.revision), and this list is final \
+                up to height \(list.status.finalHeight)
+                """)
+        }
+        return answer
+    }
+
+    /// Takes no appends and does not lead before an operator chooses a list.
+    private func block(_ reason: String) -> EtcdError {
+        phase = .blocked(reason: reason)
+        session = nil
+        stopLeading()
+        tell("this node's list is not the group's; chaind adopt chooses", reason)
+        updateGate()
+        return .refused(reason)
     }
 
     func heard() {

@@ -43,9 +43,10 @@ public final class NodeProcess: Sendable {
 
     /// Starts the process and waits until `GET /` answers.
     ///
+    /// - Parameter arguments: for this start only.
     /// - Throws: `TestSupportError` with what the node wrote, if it ends or does not answer before the time-out.
-    public func start(timeoutSeconds: Double = 30) async throws {
-        let child = try launch()
+    public func start(adding arguments: [String] = [], timeoutSeconds: Double = 30) async throws {
+        let child = try launch(adding: arguments)
         let deadline = ContinuousClock.now + .seconds(timeoutSeconds)
         while ContinuousClock.now < deadline {
             if let status = child.statusIfEnded() {
@@ -59,11 +60,11 @@ public final class NodeProcess: Sendable {
 
     /// Starts the process and does not wait: for starts that are to fail.
     @discardableResult
-    public func launch() throws -> ChildProcess {
+    public func launch(adding more: [String] = []) throws -> ChildProcess {
         stop()
         let started = try ChildProcess(
             [Chaind.executable, "serve", "--host", "127.0.0.1", "--port", "\(port)", "--data-dir", dataDirectory]
-                + arguments,
+                + arguments + more,
             environment: Chaind.environment(environment), directory: directory,
             streams: ChildProcess.Streams(output: directory + "/output", error: directory + "/error"))
         child.withLock { $0 = started }

@@ -154,8 +154,8 @@ extension Replica {
     ///
     /// - Throws: `MembershipError`.
     func forget(_ address: MemberAddress) async throws {
-        if let consensus, ordered.members.contains(address) { try await consensus.forget(address) }
-        if group.membership.isIn(address) != true, ordered.members.contains(address) { return }
+        // The map of the members follows what etcd says.
+        if let consensus, ordered.members.contains(address) { return try await consensus.forget(address) }
         try group.membership.forget(address)
         try await keepMembership()
         group.roundRequested()

@@ -98,10 +98,11 @@ static int receive(struct connection *connection) {
 static int connect_one(struct load *load, struct connection *connection) {
     const struct load_plan *plan = load->plan;
     connection->framing.protocol = plan->protocol;
+    uint16_t port = plan->ports[(connection - load->connections) % plan->port_count];
     connection->socket = socket(AF_INET, SOCK_STREAM, 0);
     if (connection->socket < 0) return errno;
     struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)plan->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (connect(connection->socket, (struct sockaddr *)&address, sizeof address) < 0) return errno;
     int on = 1;
     setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -19,7 +19,9 @@ struct load_request {
 
 struct load_plan {
     enum load_protocol protocol;
-    int port;
+    /// The connections are spread over these.
+    const uint16_t *ports;
+    int port_count;
     int connections;
     /// Sent once on each connection, and answered so often, before anything is timed.
     struct load_request opening;

@@ -19,11 +19,11 @@ func measureAppends(_ bench: Bench) async throws -> [Row] {
     let append = LoadRequest.post("/blocks/", "{\"data\":\"\(loadText)\"}")
     let loads = try await AlternatingLoads(
         [
-            Load(port: node.port, connections: connections, requests: [append]),
+            Load(ports: [node.port], connections: connections, requests: [append]),
             redis.map { Redis.load(port: $0.port, connections: connections) },
             postgres.map { $0.load(connections: connections) },
             etcd.map { Etcd.load(port: $0.port, connections: connections) },
-            Load(port: bare.port, connections: connections, requests: [append]),
+            Load(ports: [bare.port], connections: connections, requests: [append]),
         ], runs: bench.scale.runs, seconds: bench.scale.loadSeconds)
     let baselines: [(name: String, aim: Aim)] = [
         ("Redis XADD, appendfsync always", .atLeast(0.5)), ("PostgreSQL INSERT", .atLeast(1.3)),
@@ -47,7 +47,7 @@ func measureBatches(_ bench: Bench) async throws -> [Row] {
 
     let texts = String(repeating: "\"\(loadText)\",", count: appends).dropLast()
     var ours = Load(
-        port: node.port, connections: connections,
+        ports: [node.port], connections: connections,
         requests: [LoadRequest.post("/blocks/batch", "{\"data\":[\(texts)]}".replacing("#", with: "0"))])
     ours.operations = appends
     let loads = try await AlternatingLoads(

@@ -37,7 +37,7 @@ enum Etcd {
         let opening =
             Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + frame(type: 4, flags: 0, []) + frame(type: 4, flags: 1, [])
             + frame(type: 8, flags: 0, [0x7F, 0, 0, 0])
-        var load = Load(port: port, connections: connections, requests: [LoadRequest(request)])
+        var load = Load(ports: [port], connections: connections, requests: [LoadRequest(request)])
         load.protocolUsed = load_grpc
         (load.opening, load.openingReplies) = (opening, 1)
         return load

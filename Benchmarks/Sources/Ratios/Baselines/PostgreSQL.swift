@@ -53,7 +53,7 @@ struct PostgreSQL {
         let bind = PostgreSQL.message("B", Array("\0i\0\0\0\0\u{1}\0\0\0\u{40}\(loadText)\0\0".utf8))
         let execute = PostgreSQL.message("E", Array("\0\0\0\0\0".utf8))
         let sync = PostgreSQL.message("S", [])
-        var load = Load(port: process.port, connections: connections, requests: [LoadRequest(bind + execute + sync)])
+        var load = Load(ports: [process.port], connections: connections, requests: [LoadRequest(bind + execute + sync)])
         load.protocolUsed = load_postgresql
         // The startup is answered when it is ready for a query, the statement's preparation by the sync.
         (load.opening, load.openingReplies) = (startup + parse + sync, 2)

@@ -23,7 +23,7 @@ enum Redis {
     static func load(port: Int, connections: Int, appends: Int = 1) -> Load {
         let command = "*5\r\n$4\r\nXADD\r\n$6\r\nblocks\r\n$1\r\n*\r\n$4\r\ndata\r\n$64\r\n\(loadText)\r\n"
         var load = Load(
-            port: port, connections: connections,
+            ports: [port], connections: connections,
             requests: [LoadRequest(Array(String(repeating: command, count: appends).utf8))])
         (load.protocolUsed, load.replies, load.operations) = (load_resp, appends, appends)
         return load

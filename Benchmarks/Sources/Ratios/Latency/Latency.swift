@@ -66,7 +66,7 @@ private func withNode<Result: Sendable>(
     defer { node.stop() }
     try await node.waitUntilValidated()
     let load = Load(
-        port: node.port,
+        ports: [node.port],
         requests: [
             .post("/blocks/", "{\"data\":\"\(loadText)\"}"),
             .get("/blocks/############", numberEnd: bench.scale.blocks),

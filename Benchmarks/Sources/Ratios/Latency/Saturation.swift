@@ -10,7 +10,7 @@ func measureSaturation(_ bench: Bench) async throws -> [Row] {
     let node = try await Node(
         chaind: bench.chaind, dataDirectory: folder, arguments: ["--queue-appends-max", "128"])
     var load = Load(
-        port: node.port, connections: 128, requests: [.post("/blocks/", "{\"data\":\"\(loadText)\"}")])
+        ports: [node.port], connections: 128, requests: [.post("/blocks/", "{\"data\":\"\(loadText)\"}")])
     let acknowledged: (usual: Set<Int>, beyond: Set<Int>)
     let (usual, beyond): (LoadResult, LoadResult)
     do {

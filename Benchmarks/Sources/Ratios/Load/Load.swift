@@ -5,7 +5,8 @@ import Foundation
 
 /// What is sent, and where to.
 struct Load: Sendable {
-    let port: Int
+    /// The connections are spread over these.
+    let ports: [Int]
     var connections = 64
     /// One request, or two that are mixed.
     var requests: [LoadRequest]
@@ -35,7 +36,7 @@ struct Load: Sendable {
         var statuses = [UInt16](repeating: 0, count: requestsMax)
         var plan = load_plan()
         plan.`protocol` = protocolUsed
-        (plan.port, plan.connections) = (Int32(port), Int32(connections))
+        (plan.port_count, plan.connections) = (Int32(ports.count), Int32(connections))
         (plan.opening_replies, plan.replies, plan.first_every) = (
             Int32(openingReplies), Int32(replies), Int32(firstEvery)
         )
@@ -47,18 +48,21 @@ struct Load: Sendable {
         let code = latencies.withUnsafeMutableBufferPointer { latencies in
             statuses.withUnsafeMutableBufferPointer { statuses in
                 (result.latencies, result.statuses) = (latencies.baseAddress, statuses.baseAddress)
-                return opening.withUnsafeBufferPointer { opening in
-                    first.bytes.withUnsafeBufferPointer { firstBytes in
-                        second.bytes.withUnsafeBufferPointer { secondBytes in
-                            plan.opening = load_request(LoadRequest([]), opening)
-                            plan.requests = (load_request(first, firstBytes), load_request(second, secondBytes))
-                            return load_run(&plan, &result)
+                return ports.map(UInt16.init).withUnsafeBufferPointer { ports in
+                    opening.withUnsafeBufferPointer { opening in
+                        first.bytes.withUnsafeBufferPointer { firstBytes in
+                            second.bytes.withUnsafeBufferPointer { secondBytes in
+                                plan.ports = ports.baseAddress
+                                plan.opening = load_request(LoadRequest([]), opening)
+                                plan.requests = (load_request(first, firstBytes), load_request(second, secondBytes))
+                                return load_run(&plan, &result)
+                            }
                         }
                     }
                 }
             }
         }
-        guard code == 0 else { throw MeasurementError("load on port \(port): \(String(cString: strerror(code)))") }
+        guard code == 0 else { throw MeasurementError("load on \(ports): \(String(cString: strerror(code)))") }
         return LoadResult(
             latencies: Array(latencies.prefix(result.requests)), statuses: Array(statuses.prefix(result.requests)),
             seconds: result.seconds, processorShare: result.processor_seconds / max(result.seconds, 0.001))
@@ -108,7 +112,7 @@ struct AlternatingLoads {
                 guard let load else { continue }
                 let result = try await load.run(seconds: seconds)
                 guard result.count(of: 200) == result.statuses.count else {
-                    throw MeasurementError("a request to port \(load.port) was refused")
+                    throw MeasurementError("a request to \(load.ports) was refused")
                 }
                 processorShareMax = max(processorShareMax, result.processorShare)
                 if run > 0 { rates[index]?.add(result.ratePerSecond * Double(load.operations)) }

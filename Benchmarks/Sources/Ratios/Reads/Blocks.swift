@@ -12,9 +12,9 @@ func measureReads(_ bench: Bench) async throws -> [Row] {
     let head = LoadRequest.get("/blocks/head")
     let loads = try await AlternatingLoads(
         [
-            Load(port: node.port, connections: connections, requests: [byHeight]),
-            Load(port: node.port, connections: connections, requests: [head]),
-            Load(port: bare.port, connections: connections, requests: [head]),
+            Load(ports: [node.port], connections: connections, requests: [byHeight]),
+            Load(ports: [node.port], connections: connections, requests: [head]),
+            Load(ports: [bare.port], connections: connections, requests: [head]),
         ], runs: bench.scale.runs, seconds: bench.scale.loadSeconds)
     let names = ["GET /blocks/{height}, scattered over \(bench.scale.blocks.grouped)", "GET /blocks/head"]
     return zip(names, loads.rates).map { name, rates in

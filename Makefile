@@ -3,6 +3,8 @@
 #   make run        install what is missing, build for release, serve a node on 127.0.0.1:8000
 #                   (make run ARGS="--port 9000 --data-dir /var/lib/chaind" sets it up otherwise)
 #   make group      build, and serve a group of three nodes on 127.0.0.1:8000 to 8002, with their data in ./group
+#   make group-etcd install etcd if it is missing, and serve such a group whose order comes from three members of etcd on
+#                   127.0.0.1:2379, 2389 and 2399, with all their data in ./group-etcd
 #   make demo       play the story of a group in a minute: nodes are killed, parted and joined, and agree
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, and play many more histories of groups
@@ -32,7 +34,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
 
-.PHONY: run group demo test test-long torture simulation bench format lint libraries release test-tools baselines
+.PHONY: run group group-etcd demo test test-long torture simulation bench format lint libraries release test-tools baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -47,6 +49,31 @@ group: release
 	echo "Three nodes: http://localhost:8000 http://localhost:8001 http://localhost:8002 (Ctrl-C stops them)"; \
 	echo "Append: curl http://localhost:8000/blocks/ --json '{\"data\": \"hello\"}'  Members: curl http://localhost:8001/sync/"; \
 	wait; wait
+
+# Ctrl-C does not reach etcd's members: nodes that stop give up their places there, so it ends after them.
+group-etcd: release test-tools
+	@mkdir -p group-etcd; members=; nodes=; trap 'kill $$members; exit 1' INT TERM; \
+	for index in 0 1 2; do \
+		clients=http://127.0.0.1:$$((2379 + 10 * index)); peers=http://127.0.0.1:$$((2380 + 10 * index)); \
+		setsid etcd --name etcd$$index --data-dir group-etcd/etcd$$index --listen-client-urls $$clients \
+			--advertise-client-urls $$clients --listen-peer-urls $$peers --initial-advertise-peer-urls $$peers \
+			--initial-cluster etcd0=http://127.0.0.1:2380,etcd1=http://127.0.0.1:2390,etcd2=http://127.0.0.1:2400 \
+			--logger zap --log-level error & members="$$members $$!"; \
+	done; \
+	sleep 2; \
+	for member in $$members; do \
+		kill -0 $$member 2>/dev/null || { echo "etcd did not start" >&2; kill $$members; wait; exit 1; }; \
+	done; \
+	trap 'kill $$nodes' INT TERM; \
+	for port in 8000 8001 8002; do \
+		.build/release/chaind serve --log-level notice --port $$port --data-dir group-etcd/$$port \
+			--sync-file group-etcd/sync.json \
+			--etcd http://127.0.0.1:2379,http://127.0.0.1:2389,http://127.0.0.1:2399 $(ARGS) & nodes="$$nodes $$!"; \
+	done; \
+	echo "Three nodes: http://localhost:8000 http://localhost:8001 http://localhost:8002 (Ctrl-C stops them and etcd)"; \
+	echo "Append: curl http://localhost:8000/blocks/ --json '{\"data\": \"hello\"}'  Members: curl http://localhost:8001/sync/"; \
+	echo "Read all that was answered before: curl 'http://localhost:8002/blocks/head?consistency=linearizable'"; \
+	wait $$nodes; wait $$nodes; kill $$members; wait
 
 demo: release
 	swift run --configuration release demo

@@ -6,6 +6,7 @@
 #   make group-etcd install etcd if it is missing, and serve such a group whose order comes from three members of etcd on
 #                   127.0.0.1:2379, 2389 and 2399, with all their data in ./group-etcd
 #   make demo       play the story of a group in a minute: nodes are killed, parted and joined, and agree
+#   make demo-etcd  play the story of a group with etcd: its leader is killed and frozen, etcd loses its majority
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, and play many more histories of groups
 #                   (make test-long ROUNDS=1000 SEEDS=10000)
@@ -34,7 +35,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
 
-.PHONY: run group group-etcd demo test test-long torture simulation bench format lint libraries release test-tools baselines
+.PHONY: run group group-etcd demo demo-etcd \
+	test test-long torture simulation bench format lint libraries release test-tools baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -77,6 +79,9 @@ group-etcd: release test-tools
 
 demo: release
 	swift run --configuration release demo
+
+demo-etcd: release test-tools
+	swift run --configuration release demo etcd
 
 # One test after the other: many watch how long a node takes, and each of them runs one.
 test: libraries test-tools

@@ -112,6 +112,13 @@ public struct GroupAnswer: Decodable, Sendable {
         public let state: String
         public let reason: String?
         public let leader: String?
+        /// Up to where etcd has no blocks any more.
+        public let keptHeight: Int
+
+        enum CodingKeys: String, CodingKey {
+            case state, reason, leader
+            case keptHeight = "kept_height"
+        }
     }
 
     public let syncAddresses: [String]

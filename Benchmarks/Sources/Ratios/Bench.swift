@@ -16,6 +16,7 @@ enum Part: String, CaseIterable, Codable {
     case latency
     case catchUp = "catch-up"
     case group
+    case consensus
 
     /// Measures it.
     func rows(_ bench: Bench) async throws -> [Row] {
@@ -33,6 +34,9 @@ enum Part: String, CaseIterable, Codable {
         case .catchUp: try await measureCatchUp(bench)
         case .group:
             try await measurePropagation(bench) + measureAppendsOnAll(bench) + measureIdleGroups(bench)
+        case .consensus:
+            try await measureOrderedAppends(bench) + measureOrderedBatches(bench) + measureOrderedLatency(bench)
+                + measureFailOver(bench) + measureEtcdSize(bench)
         }
     }
 }
@@ -61,6 +65,10 @@ struct Scale {
     var idleBlocks = 1_000_000
     /// For how long an idle group is watched, and for how long three nodes take appends.
     var groupSeconds = 60
+    /// How often a leader is killed.
+    var failOvers = 20
+    /// Blocks that pass through etcd.
+    var engineBlocks = 1_000_000
 
     /// A moment of everything.
     static let quick = Scale(
@@ -68,7 +76,7 @@ struct Scale {
         runs: 1, appends: 20,
         loadSeconds: 0.5,
         latencySeconds: 1, propagationAppends: 20, idleNodes: [3],
-        idleBlocks: 10_000, groupSeconds: 5)
+        idleBlocks: 10_000, groupSeconds: 5, failOvers: 2, engineBlocks: 20_000)
 }
 
 /// What every part is given.

@@ -1,4 +1,4 @@
-// The two plots: how far each ratio is from its aim, and latency over load.
+// The plots: how far each ratio is from its aim, latency over load, and the size of etcd's database.
 
 import Foundation
 
@@ -96,5 +96,38 @@ struct LatencyPlot {
                 }
             }
         }
+    }
+}
+
+/// The size of each member's database, and what of it is in use, over the blocks that have passed through.
+struct EtcdSizePlot {
+    let points: [SizePoint]
+
+    var svg: String {
+        let (left, top, width, height) = (70.0, 40.0, 980.0, 330.0)
+        var picture = SVG(width: 1_100, height: 440)
+        let blocksMax = Double(points.map(\.blocks).max() ?? 1)
+        let megabytesMax = points.flatMap(\.megabytes).max() ?? 1
+        func x(_ blocks: Double) -> Double { left + width * blocks / blocksMax }
+        func y(_ megabytes: Double) -> Double { top + height * (1 - megabytes / megabytesMax) }
+        picture.text("etcd's database in megabytes over the blocks that have passed through", x: left, y: 20)
+        for part in [0, 0.25, 0.5, 0.75, 1] {
+            picture.line([(left, y(part * megabytesMax)), (left + width, y(part * megabytesMax))], .grid)
+            picture.text(
+                (part * megabytesMax).short, x: left - 8, y: y(part * megabytesMax) + 4, anchor: .end, isSmall: true)
+            picture.text(
+                Int(part * blocksMax).grouped, x: x(part * blocksMax), y: top + height + 18, anchor: .middle,
+                isSmall: true)
+        }
+        for (style, sizes) in [(SVG.Style.busy, \SizePoint.megabytes), (.quiet, \.usedMegabytes)] {
+            for member in (points.first?[keyPath: sizes] ?? []).indices {
+                picture.line(points.map { (x(Double($0.blocks)), y($0[keyPath: sizes][member])) }, style)
+            }
+        }
+        picture.line([(70, 425), (100, 425)], .busy)
+        picture.text("the file, of each member", x: 106, y: 429, isSmall: true)
+        picture.line([(280, 425), (310, 425)], .quiet)
+        picture.text("what of it is in use", x: 316, y: 429, isSmall: true)
+        return picture.document
     }
 }

@@ -29,6 +29,11 @@ struct Results: Codable {
             try LatencyPlot(points: points).svg
                 .write(toFile: folder + "/latency.svg", atomically: true, encoding: .utf8)
         }
+        let sizes = results.rows.flatMap { $0.sizes ?? [] }
+        if !sizes.isEmpty {
+            try EtcdSizePlot(points: sizes).svg
+                .write(toFile: folder + "/etcd-size.svg", atomically: true, encoding: .utf8)
+        }
     }
 
     private var markdown: String {

@@ -46,6 +46,8 @@ struct Row: Codable, Sendable {
     let remarks: String
     /// The percentiles behind it, of those rows that are of latency.
     var latencies: [LatencyPoint]?
+    /// How etcd's database grew, of the row that is of its size.
+    var sizes: [SizePoint]?
 
     /// Ours over the baseline's, run by run.
     var ratios: Figures? { baseline?.figures.map { ours.over($0) } }

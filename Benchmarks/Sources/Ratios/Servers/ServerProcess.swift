@@ -40,7 +40,12 @@ final class ServerProcess: Sendable {
     func stop() {
         process.terminate()
         for _ in 0..<2_000 where process.isRunning { usleep(10_000) }
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        kill()
+    }
+
+    /// Ends it at once.
+    func kill() {
+        Foundation.kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
 

@@ -54,11 +54,20 @@ public struct HTTPTestClient: Sendable {
         while true {
             do {
                 return try await answer(to: request, timeoutSeconds: timeoutSeconds)
-            } catch let error as HTTPClientError where error == .bodyLengthMismatch && tries < 10 {
-                // An answer that refuses a body came before all of it was sent; now and then AsyncHTTPClient takes its own
-                // end of the body, which it stopped sending, as too short.
+            } catch where tries < 10 && Self.mayHideRefusal(error, ofBody: body?.count ?? 0) {
                 tries += 1
             }
+        }
+    }
+
+    /// Whether AsyncHTTPClient may have failed of itself because an answer that refuses a body came before all of it was
+    /// sent: now and then it takes its own end of the body, which it stopped sending, as too short; and it closes the
+    /// connection before it hands over the answer, and then takes what of a large body was not yet written as a failure.
+    private static func mayHideRefusal(_ error: any Error, ofBody sizeBytes: Int) -> Bool {
+        switch error {
+        case let error as HTTPClientError: error == .bodyLengthMismatch
+        case let error as ChannelError: error == .ioOnClosedChannel && sizeBytes > 1 << 20
+        default: false
         }
     }
 

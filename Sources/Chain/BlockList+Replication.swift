@@ -30,6 +30,28 @@ extension BlockList {
         }
     }
 
+    /// The last block of the list among a block and those before it, wherever that block stands or stood.
+    ///
+    /// - Returns: `nil` if the list never had the block.
+    /// - Throws: `ReadError`; `.hashesIncomplete` if it may have been replaced just now.
+    public func lastListed(from height: Int, hash: Hash) async throws(ReadError) -> (height: Int, hash: Hash)? {
+        var (height, hash) = (height, hash)
+        while true {
+            let (start, startHash) = (height, hash)
+            let step = try await reading { reader throws(ReadError) in
+                try await reader.ancestor(of: start, hash: startHash, stepsMax: BlockList.ancestorStepsMax)
+            }
+            guard let step else {
+                if let damaged = state.damagedHeights.first { throw .damaged(height: damaged) }
+                return nil
+            }
+            (height, hash) = (step.height, step.hash)
+            if step.isListed { return (height, hash) }
+        }
+    }
+
+    private static let ancestorStepsMax = 1_000
+
     // MARK: Receiving
 
     /// The last blocks of the branches that are being received, for going on where a transfer broke.

@@ -58,7 +58,7 @@ public final class BlockList: Sendable {
         let state = ListState()
         self.state = state
         hashes = HashTable(hashesMax: max(1_000, options.hashesMax))
-        writer = StoreWriter(path: path, state: state, hashes: hashes)
+        writer = StoreWriter(path: path, state: state, hashes: hashes, observer: options.commitObserver)
         sequencer = Sequencer(writer: writer, options: options, now: now)
         readers = (0..<max(1, options.readers)).map { _ in
             StoreReader(path: path, source: .live(state), lanes: options.lanes)
@@ -120,7 +120,8 @@ public final class BlockList: Sendable {
             height: head.height, headHash: head.hash, headTimestamp: head.timestamp,
             validatedHeight: state.validatedHeight, settledHeight: state.settledHeight,
             finalHeight: state.finalHeight, damagedHeights: Array(state.damagedHeights.prefix(100)),
-            structureFault: state.structureFault, repairs: state.repairs)
+            structureFault: state.structureFault, repairs: state.repairs, reorganisations: state.reorganisations,
+            replacements: state.replacements)
     }
 
     /// The block at a height, checked; `nil` beyond the head.
@@ -182,6 +183,16 @@ public final class BlockList: Sendable {
     /// The pieces of the list from a height on, read as they are asked for.
     public func slices(from height: Int, limit: Int? = nil) -> BlockSlices {
         BlockSlices(list: self, firstHeight: height, limit: limit)
+    }
+
+    /// Returns once the list has another head than the one of a hash, or the task is cancelled.
+    public func headChange(from hash: Hash) async {
+        await state.headWaiters.wait { [state] in state.head.hash == hash }
+    }
+
+    /// What the database has counted.
+    public func counts() async throws(ReadError) -> ListCounts {
+        try await reading { reader throws(ReadError) in try await reader.counts() }
     }
 
     /// The time that the list is given.

@@ -15,9 +15,41 @@ public struct BlockListOptions: Sendable {
     public var hashesMax = 20_000_000
     /// How stored blocks are checked.
     public var lanes = HashLanes.best
+    /// Who is told how long commits take, and how much they have.
+    public var commitObserver: CommitObserver?
 
     /// The defaults.
     public init() {}
+}
+
+/// Is told what the writer does, on its thread, which waits for it.
+public struct CommitObserver: Sendable {
+    /// Gives monotonic seconds.
+    let nowSeconds: @Sendable () -> Double
+    /// A transaction was committed, and synced, in so many seconds.
+    let committed: @Sendable (_ seconds: Double) -> Void
+    /// A transaction put so many blocks at the end of the list.
+    let appended: @Sendable (_ blocks: Int) -> Void
+
+    /// An observer with the clock that it measures by.
+    public init(
+        nowSeconds: @escaping @Sendable () -> Double, committed: @escaping @Sendable (_ seconds: Double) -> Void,
+        appended: @escaping @Sendable (_ blocks: Int) -> Void
+    ) {
+        self.nowSeconds = nowSeconds
+        self.committed = committed
+        self.appended = appended
+    }
+}
+
+/// What a database has counted since it was made.
+public struct ListCounts: Hashable, Sendable {
+    /// Blocks that were ever repaired.
+    public let repairs: Int
+    /// Blocks that were ever replaced after a fork.
+    public let orphans: Int
+    /// Those whose identity is not in the list.
+    public let pendingOrphans: Int
 }
 
 /// What is known of a list without reading it.
@@ -40,4 +72,8 @@ public struct ListStatus: Hashable, Sendable {
     public let structureFault: String?
     /// The last repairs, at most 10, newest first.
     public let repairs: [Repair]
+    /// How often blocks gave way to others since the list was opened.
+    public let reorganisations: Int
+    /// The same, and how often damaged blocks were put right: whoever keeps blocks looks at them again.
+    public let replacements: Int
 }

@@ -188,7 +188,7 @@ public final class EtcdCluster: Sendable {
     public func ask<Answer: Decodable>(
         _ index: Int, _ path: String, _ question: some Encodable = [String: String](), token: String? = nil
     ) async throws -> Answer {
-        try await HTTPTestClient(port: statusPorts[index])
+        try await HTTPTestClient(port: statusPorts[index], isNode: false)
             .post("/v3/\(path)", question, fields: token.map { ["Authorization": $0] } ?? [:], timeoutSeconds: 1).json()
     }
 }

@@ -28,8 +28,16 @@ public struct HTTPAnswer: Sendable {
 /// Sends requests to one port of 127.0.0.1, over connections that all tests share.
 public struct HTTPTestClient: Sendable {
     public let port: Int
+    /// Whether a node answers there, as `openapi.json` says.
+    private let isNode: Bool
 
-    public init(port: Int) { self.port = port }
+    public init(port: Int, isNode: Bool = true) {
+        self.port = port
+        self.isNode = isNode
+    }
+
+    /// Larger answers take too long to be held against the description.
+    private static let describedSizeBytesMax = 64 << 10
 
     /// One for the whole run. It fails at once where no one listens, rather than trying again until its time-out.
     private static let client: HTTPClient = {
@@ -53,8 +61,15 @@ public struct HTTPTestClient: Sendable {
         var tries = 0
         while true {
             do {
-                return try await answer(to: request, timeoutSeconds: timeoutSeconds)
-            } catch where tries < 10 && Self.mayHideRefusal(error, ofBody: body?.count ?? 0) {
+                let answer = try await answer(to: request, timeoutSeconds: timeoutSeconds)
+                if isNode, answer.body.count <= Self.describedSizeBytesMax,
+                    let fault = try OpenAPI.ours.get().fault(of: answer, to: method, path)
+                {
+                    throw TestSupportError(
+                        "\(method) \(path) is not as described: \(fault) in \(answer.text.prefix(500))")
+                }
+                return answer
+            } catch  where tries < 10 && Self.mayHideRefusal(error, ofBody: body?.count ?? 0) {
                 tries += 1
             }
         }
@@ -69,6 +84,13 @@ public struct HTTPTestClient: Sendable {
         case let error as ChannelError: error == .ioOnClosedChannel && sizeBytes > 1 << 20
         default: false
         }
+    }
+
+    /// Sends a GET, and leaves the body of the answer to be read as it comes.
+    func open(_ path: String, fields: [String: String], timeoutSeconds: Int64) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+        for (name, value) in fields { request.headers.add(name: name, value: value) }
+        return try await Self.client.execute(request, timeout: .seconds(timeoutSeconds))
     }
 
     private func answer(to request: HTTPClientRequest, timeoutSeconds: Int64) async throws -> HTTPAnswer {

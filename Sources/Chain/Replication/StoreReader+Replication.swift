@@ -47,6 +47,40 @@ extension StoreReader {
         return found.orphan
     }
 
+    /// Goes back from a block that may have been replaced, over at most `stepsMax` that were.
+    ///
+    /// - Returns: where that leads to, and whether it is in the list; `nil` if a block on the way is not known.
+    func ancestor(
+        of height: Int, hash: Hash, stepsMax: Int
+    ) throws(ReadError) -> (height: Int, hash: Hash, isListed: Bool)? {
+        let found = try reading(height) {
+            connection throws(SQLiteError) -> (place: (Int, Hash, Bool)?, isComplete: Bool) in
+            var (height, hash) = (height, hash)
+            for _ in 0..<stepsMax {
+                if try Lineage.list.storedHash(at: height, on: connection) == hash {
+                    return ((height, hash, true), true)
+                }
+                guard let orphan = try OrphanStatements.find(hash, on: connection), orphan.height == height else {
+                    return (nil, try !LeftoverStatements.areThere(on: connection))
+                }
+                (height, hash) = (height - 1, orphan.previousHash)
+            }
+            return ((height, hash, false), true)
+        }
+        guard found.isComplete else { throw .hashesIncomplete }
+        return found.place
+    }
+
+    /// How many there are of what is only ever added.
+    func counts() throws(ReadError) -> ListCounts {
+        try reading(0) { connection throws(SQLiteError) in
+            ListCounts(
+                repairs: try connection.number("SELECT coalesce(max(id), 0) FROM repairs"),
+                orphans: try connection.number("SELECT coalesce(max(id), 0) FROM orphans"),
+                pendingOrphans: try connection.number("SELECT count(*) FROM orphans WHERE content IS NOT NULL"))
+        }
+    }
+
     /// Orphans, the last one to be replaced first.
     func orphans(before id: Int, limit: Int) throws(ReadError) -> [Orphan] {
         try reading(0) { connection throws(SQLiteError) in

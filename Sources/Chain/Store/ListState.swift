@@ -41,7 +41,9 @@ final class ListState: Sendable {
         var isRebuilding = false
         var settledHeight = 0
         var finalHeight = 0
-        /// How often blocks were replaced, and from which heights on, for the last times.
+        /// How often blocks gave way to others.
+        var reorganisations = 0
+        /// How often blocks were replaced, also by good ones, and from which heights on, for the last times.
         var replacements = 0
         var replacedFrom: [Int] = []
 
@@ -56,6 +58,8 @@ final class ListState: Sendable {
     private static let replacementsMax = 10_000
 
     private let values: Mutex<Values>
+    /// Who is told of another head.
+    let headWaiters = HeadWaiters()
     /// How often another file took the place of the list's. Locked while that is done and while a file is opened, so that
     /// nobody opens the old one under the name of the new one.
     private let files = Mutex(0)
@@ -94,6 +98,7 @@ final class ListState: Sendable {
             values.head = head
             values.headBlock = block
         }
+        headWaiters.wakeAll()
     }
 
     /// The head and the heights that the database says are settled and final.
@@ -122,9 +127,14 @@ final class ListState: Sendable {
             if checked >= height - 1 { values.checkedHeight = head.height }
             values.head = head
             values.headBlock = nil
+            values.reorganisations += 1
             values.noteReplacement(from: height)
         }
+        headWaiters.wakeAll()
     }
+
+    /// How often blocks gave way to others since the list was opened.
+    var reorganisations: Int { values.withLock { $0.reorganisations } }
 
     /// How often blocks were replaced so far: to be given to `lowestReplaced(since:)` later.
     var replacements: Int { values.withLock { $0.replacements } }

@@ -10,6 +10,7 @@ actor StoreWriter {
     let path: String
     let state: ListState
     let hashes: HashTable
+    private let observer: CommitObserver?
     private var connection: Connection?
     private var isClosed = false
     /// Whether another file is about to take the place of this one, so that nothing may be written.
@@ -31,7 +32,8 @@ actor StoreWriter {
     }
 
     /// - Parameter state: is told the head when the database is opened, and after each commit.
-    init(path: String, state: ListState, hashes: HashTable) {
+    init(path: String, state: ListState, hashes: HashTable, observer: CommitObserver? = nil) {
+        self.observer = observer
         self.path = path
         self.state = state
         self.hashes = hashes
@@ -184,6 +186,7 @@ actor StoreWriter {
             guard case .rollBack(let answer) = ending else { throw .closed }
             return answer
         }
+        let startSeconds = observer?.nowSeconds() ?? 0
         do throws(SQLiteError) {
             try connection.execute("COMMIT")
         } catch {
@@ -196,6 +199,7 @@ actor StoreWriter {
             rollBack(connection)
             throw .diskFull
         }
+        if isSynced, let observer { observer.committed(observer.nowSeconds() - startSeconds) }
         if !isSynced { isUnsynced = true }
         return answer
     }
@@ -220,6 +224,7 @@ actor StoreWriter {
         hashes.insert(prefixes, from: head.height + 1 - prefixes.count)
         knownHead = head
         state.advance(to: head, block: block)
+        observer?.appended(prefixes.count)
     }
 
     /// Says that a transaction replaced the blocks of the list from a height on.

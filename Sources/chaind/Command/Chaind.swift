@@ -8,7 +8,16 @@ struct Chaind: AsyncParsableCommand {
         commandName: "chaind",
         abstract: "A tamper-evident, append-only list of blocks, kept on several machines.",
         version: version,
-        subcommands: [Serve.self, Verify.self, Import.self, Join.self, Forget.self, Adopt.self, RepairFile.self]
+        subcommands: [Serve.self],
+        groupedSubcommands: [
+            CommandGroup(
+                name: "On a node that runs",
+                subcommands: [
+                    Append.self, HeadBlock.self, Get.self, List.self, Watch.self, Status.self, Export.self,
+                ]),
+            CommandGroup(name: "On a database", subcommands: [Verify.self, Import.self, RepairFile.self]),
+            CommandGroup(name: "What an operator decides", subcommands: [Join.self, Forget.self, Adopt.self]),
+        ]
     )
 
     /// The version of the program, as `GET /` and `--version` say it.

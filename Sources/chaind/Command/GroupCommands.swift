@@ -3,39 +3,23 @@
 import ArgumentParser
 import Foundation
 
-/// Where the node is that is told.
-struct ToldNode: ParsableArguments {
-    @Option(help: "The node that is told, as its URL. (default: http://127.0.0.1:8000)")
-    var url = "http://127.0.0.1:8000"
-
+extension ReachedNode {
     /// Sends a decision, and prints the node's answer.
-    ///
-    /// - Throws: `ExitCode` after the reason was said.
-    func tell(_ path: String, _ decision: Decision) async throws {
-        do {
-            var patience = NodeClient.Patience()
-            // A second attempt would find the decision made, and be refused.
-            patience.attemptsMax = 1
-            let client = try NodeClient(url: url, patience: patience)
-            let answer: NodeClient.Answer
-            do {
-                let json = Array(try JSONEncoder().encode(decision))
-                answer = try await client.post(path, json: json, answerSizeBytesMax: 4 << 20)
-            } catch {
-                try await client.close()
-                throw error
-            }
-            try await client.close()
+    fileprivate func tell(_ path: String, _ decision: Decision) async throws {
+        var patience = NodeClient.Patience()
+        // A second attempt would find the decision made, and be refused.
+        patience.attemptsMax = 1
+        try await with(patience: patience) { node in
+            let json = Array(try JSONEncoder().encode(decision))
+            let answer = try await node.client.post(path, json: json, answerSizeBytesMax: 4 << 20)
             guard answer.status == 200 else { throw CommandError(answer.detail) }
-            print(String(decoding: answer.body, as: UTF8.self))
-        } catch {
-            throw commandFailure("\(error)")
+            try StandardOutput.write(String(decoding: answer.body, as: UTF8.self) + "\n")
         }
     }
 }
 
 /// What an operator decides about a node.
-struct Decision: Encodable {
+struct Decision: Encodable, Sendable {
     let address: String
     var merge: Bool?
 }
@@ -53,7 +37,7 @@ struct Join: AsyncParsableCommand {
 
     @Argument(help: "The node that becomes a member, as its URL.") var address: String
     @Flag(help: "Unite two lists that share only the genesis.") var merge = false
-    @OptionGroup var node: ToldNode
+    @OptionGroup var node: ReachedNode
 
     func run() async throws {
         try await node.tell("/sync/address", Decision(address: address, merge: merge))
@@ -73,7 +57,7 @@ struct Forget: AsyncParsableCommand {
             """)
 
     @Argument(help: "The member, as its URL.") var address: String
-    @OptionGroup var node: ToldNode
+    @OptionGroup var node: ReachedNode
 
     func run() async throws {
         try await node.tell("/sync/forget", Decision(address: address))
@@ -92,7 +76,7 @@ struct Adopt: AsyncParsableCommand {
             """)
 
     @Option(help: "The node whose list is adopted, as its URL.") var from: String
-    @OptionGroup var node: ToldNode
+    @OptionGroup var node: ReachedNode
 
     func run() async throws {
         try await node.tell("/sync/adopt", Decision(address: from))

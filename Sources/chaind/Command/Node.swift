@@ -4,6 +4,7 @@ import Chain
 import Foundation
 import Hummingbird
 import Logging
+import Metrics
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
@@ -27,6 +28,7 @@ struct Node {
     let databasePath: String
     let listOptions: BlockListOptions
     let limits: HTTPServerLimits
+    let probeBounds: ProbeBounds
     let shutdownTimeoutSeconds: Int
     let engine: NodeEngine?
     let logLevel: Logger.Level
@@ -36,6 +38,11 @@ struct Node {
     /// - Throws: `OpenError` or `CommandError` if the node cannot be started, or not be closed in order.
     func run() async throws {
         LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        let recorded = PrometheusMetrics()
+        MetricsSystem.bootstrap(recorded)
+        let watch = NodeWatch(
+            recorded: recorded, verification: Verification(now: systemSeconds), bounds: probeBounds,
+            databasePath: databasePath, startedTime: systemSeconds())
         var logger = Logger(label: "chaind")
         logger.logLevel = logLevel
         raiseOpenFileLimit(connectionsMax: limits.connectionsMax, logger: logger)
@@ -43,7 +50,9 @@ struct Node {
         let client = PeerClient()
         let outcome: Result<Void, any Error>
         do {
-            try await withEtcd { etcd in try await serve(transport: client.transport, etcd: etcd, logger: logger) }
+            try await withEtcd { etcd in
+                try await serve(transport: client.transport, etcd: etcd, watch: watch, logger: logger)
+            }
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -76,12 +85,12 @@ struct Node {
         }
     }
 
-    private func serve(transport: Transport, etcd: Etcd?, logger: Logger) async throws {
+    private func serve(transport: Transport, etcd: Etcd?, watch: NodeWatch, logger: Logger) async throws {
         let time = GroupTime(ownClock: systemSeconds, nowSeconds: monotonicSeconds)
         let list = try await open(time: time, transport: transport, logger: logger)
         let outcome: Result<Void, any Error>
         do {
-            try await serve(list, time: time, transport: transport, etcd: etcd, logger: logger)
+            try await serve(list, time: time, transport: transport, etcd: etcd, watch: watch, logger: logger)
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -109,7 +118,9 @@ struct Node {
     }
 
     private func open(time: GroupTime) async throws(OpenError) -> BlockList {
-        try await BlockList.open(path: databasePath, options: listOptions) { time.seconds }
+        var options = listOptions
+        options.commitObserver = .recording
+        return try await BlockList.open(path: databasePath, options: options) { time.seconds }
     }
 
     private func membersBesideTheDatabase() async throws -> [MemberAddress] {
@@ -127,7 +138,7 @@ struct Node {
     }
 
     private func serve(
-        _ list: BlockList, time: GroupTime, transport: Transport, etcd: Etcd?, logger: Logger
+        _ list: BlockList, time: GroupTime, transport: Transport, etcd: Etcd?, watch: NodeWatch, logger: Logger
     ) async throws {
         // The members have to be told where this node is before it listens.
         let port = port == 0 ? try FreePort.find(host: host) : port
@@ -142,7 +153,8 @@ struct Node {
         let replica = try await Replica(
             list: list, ownAddress: ownAddress, nodeID: nodeID, isTold: isEmpty || location.join != nil,
             transport: transport, time: time, settings: replicaSettings, logger: logger,
-            generator: SystemRandomNumberGenerator(), consensus: consensus, onChange: { wakeUp.ring() })
+            generator: SystemRandomNumberGenerator(), consensus: consensus, verification: watch.verification,
+            onChange: { wakeUp.ring() })
         await consensus?.tellMembers { [weak replica] group in await replica?.orderChanged(group) }
         if let join = location.join { await replica.found([join]) }
         let syncFile = SyncFileKeeper(file: SyncFile(path: syncFilePath), logger: logger)
@@ -152,8 +164,8 @@ struct Node {
         let group = GroupService(
             replica: replica, syncFile: syncFile, wakeUp: wakeUp, listening: listening,
             stopSeconds: Double(shutdownTimeoutSeconds) / 2)
-        let server = makeHTTPServer(
-            replica: replica, host: host, port: port, limits: limits, nodeID: nodeID, logger: logger
+        let server = try makeHTTPServer(
+            replica: replica, host: host, port: port, limits: limits, watch: watch, nodeID: nodeID, logger: logger
         ) { [host, databasePath] address in
             isListening.yield()
             isOrderListening.yield()
@@ -166,7 +178,9 @@ struct Node {
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(service: server),
-            .init(service: BackgroundValidation(list: list, logger: logger), successTerminationBehavior: .ignore),
+            .init(
+                service: BackgroundValidation(list: list, verification: watch.verification, logger: logger),
+                successTerminationBehavior: .ignore),
             // Stopped before, while the members can still fetch what only this node has.
             .init(service: group),
         ]
@@ -184,7 +198,7 @@ struct Node {
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch {
-            throw CommandError("\(host):\(port): cannot listen: \(Node.reason(of: error))")
+            throw CommandError("\(host):\(port): cannot listen: \(connectionReason(of: error))")
         }
     }
 
@@ -205,22 +219,22 @@ struct Node {
                 }
             }, onChange: { wakeUp.ring() }, onAppend: ConsensusService.appendCame)
     }
-
-    private static func reason(of error: any Error) -> String {
-        guard let error = error as? IOError else { return "\(error)" }
-        return String(cString: strerror(error.errnoCode))
-    }
 }
 
 /// Validates the list once after the start, while it is served already.
 private struct BackgroundValidation: Service {
     let list: BlockList
+    let verification: Verification
     let logger: Logger
 
     func run() async throws {
+        let start = ContinuousClock.now
         do {
             try await cancelWhenGracefulShutdown { try await list.validateInBackground() }
             let status = list.status
+            verification.validationEnded(
+                blocks: status.height + 1, durationSeconds: (ContinuousClock.now - start) / .seconds(1),
+                isValid: status.damagedHeights.isEmpty)
             if status.damagedHeights.isEmpty {
                 logger.notice("validated", metadata: ["height": "\(status.height)"])
             } else {

@@ -33,6 +33,9 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.connectionsMax) var connectionsMax: Int?
     @Option(Settings.bodyTimeoutSeconds) var bodyTimeoutSeconds: Int?
     @Option(Settings.idleTimeoutSeconds) var idleTimeoutSeconds: Int?
+    @Option(Settings.listenersMax) var listenersMax: Int?
+    @Option(Settings.readyLagBlocks) var readyLagBlocks: Int?
+    @Option(Settings.verifiedSeconds) var verifiedSeconds: Int?
     @Option(Settings.shutdownTimeoutSeconds) var shutdownTimeoutSeconds: Int?
     @Option(Settings.scrubMegabytesPerSecond) var scrubMegabytesPerSecond: Int?
     @Option(Settings.readers) var readers: Int?
@@ -100,7 +103,11 @@ struct Serve: AsyncParsableCommand {
                 connectionsMax: try source.value(Settings.connectionsMax, flag: connectionsMax),
                 bufferSizeBytesMax: try source.value(Settings.bufferSizeBytesMax, flag: bufferSizeBytesMax),
                 bodyTimeoutSeconds: try source.value(Settings.bodyTimeoutSeconds, flag: bodyTimeoutSeconds),
-                idleTimeoutSeconds: try source.value(Settings.idleTimeoutSeconds, flag: idleTimeoutSeconds)),
+                idleTimeoutSeconds: try source.value(Settings.idleTimeoutSeconds, flag: idleTimeoutSeconds),
+                listenersMax: try source.value(Settings.listenersMax, flag: listenersMax)),
+            probeBounds: ProbeBounds(
+                lagBlocksMax: try source.value(Settings.readyLagBlocks, flag: readyLagBlocks),
+                verifiedSecondsMax: Int64(try source.value(Settings.verifiedSeconds, flag: verifiedSeconds))),
             shutdownTimeoutSeconds: try source.value(Settings.shutdownTimeoutSeconds, flag: shutdownTimeoutSeconds),
             engine: try engine(source, replicaSettings),
             logLevel: try source.value(Settings.logLevel, flag: logLevel).level)

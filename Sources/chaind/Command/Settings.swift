@@ -65,6 +65,15 @@ enum Settings {
     static let idleTimeoutSeconds = Setting<Int>(
         "idle-timeout-seconds", default: 60, in: 1...3_600,
         help: "How long a connection may stay without a request, or not take its answer, in seconds.")
+    static let listenersMax = Setting<Int>(
+        "listeners-max", default: 500, in: 0...65_536,
+        help: "How many may listen to the events of the list at once, of the connections there are.")
+    static let readyLagBlocks = Setting<Int>(
+        "ready-lag-blocks", default: 100, in: 0...1_000_000_000,
+        help: "How many blocks a node may lack that its group has, and still be ready (/ready).")
+    static let verifiedSeconds = Setting<Int>(
+        "verified-seconds", default: 86_400, in: 1...31_536_000,
+        help: "How long ago the whole list may have been looked at (/verified), in seconds.")
     static let shutdownTimeoutSeconds = Setting<Int>(
         "shutdown-timeout-seconds", default: 20, in: 1...3_600,
         help: "How long requests that were taken may last after a stop was asked for, in seconds.")

@@ -45,7 +45,8 @@ extension Consensus {
         return ConsensusAnswer(
             state: state, reason: reason, leader: view.leader.value?.record.address.description,
             revision: view.members.revision, members: group.members.map(\.description),
-            finalHeight: list.status.finalHeight, keptHeight: view.members.value?.record.keptHeight ?? 0)
+            finalHeight: list.status.finalHeight,
+            orderHeight: view.head.value?.record.height ?? 0, keptHeight: view.members.value?.record.keptHeight ?? 0)
     }
 }
 

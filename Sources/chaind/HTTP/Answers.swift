@@ -86,7 +86,8 @@ extension Response {
             content.writeStaticString("}")
         }
         content.writeStaticString("]}")
-        return .json(content)
+        // A browser gets a page at the same place.
+        return .json(fields: [.vary: "Accept, Accept-Language"], content)
     }
 
     /// An answer other than what was asked for.

@@ -16,6 +16,7 @@ struct BlockRoutes: Sendable {
 
     let list: BlockList
     let memory: MemoryBudget
+    let verification: Verification
     let logger: Logger
 
     /// `GET /blocks/head`.
@@ -107,7 +108,9 @@ struct BlockRoutes: Sendable {
         let report = try await request.body.consumeWithCancellationOnInboundClose { _ in
             try await list.validate()
         }
-        let answer = ValidationAnswer(report: report, seconds: (ContinuousClock.now - start) / .seconds(1))
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        verification.validationEnded(report, durationSeconds: seconds)
+        let answer = ValidationAnswer(report: report, seconds: seconds)
         return .json(ByteBuffer(string: answer.json))
     }
 }

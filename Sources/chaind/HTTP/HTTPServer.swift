@@ -18,6 +18,8 @@ struct HTTPServerLimits: Sendable {
     var bodyTimeoutSeconds: Int
     /// How long a connection may stay without a request, or not take its answer.
     var idleTimeoutSeconds: Int
+    /// How many may listen to the events of the list at once.
+    var listenersMax: Int
 }
 
 /// The size of the fields of a request, far above what any client of ours sends.
@@ -25,16 +27,25 @@ private let fieldsSizeBytesMax = 32 << 10
 
 /// A server for a list. It runs as a service, until that is stopped.
 func makeHTTPServer(
-    replica: Replica, host: String, port: Int, limits: HTTPServerLimits, nodeID: String, logger: Logger,
-    onListening: @escaping @Sendable (SocketAddress?) async -> Void
-) -> some ApplicationProtocol {
+    replica: Replica, host: String, port: Int, limits: HTTPServerLimits, watch: NodeWatch, nodeID: String,
+    logger: Logger, onListening: @escaping @Sendable (SocketAddress?) async -> Void
+) throws -> some ApplicationProtocol {
     let list = replica.list
     let memory = MemoryBudget(sizeBytesMax: limits.bufferSizeBytesMax)
+    let listeners = ListenerCount(max: limits.listenersMax)
+    let figures = NodeFigures(
+        replica: replica, memory: memory, listeners: listeners, verification: watch.verification,
+        databasePath: watch.databasePath, startedTime: watch.startedTime)
     let responder = NodeResponder(
         list: list,
-        blocks: BlockRoutes(list: list, memory: memory, logger: logger),
+        blocks: BlockRoutes(list: list, memory: memory, verification: watch.verification, logger: logger),
         appends: AppendRoutes(
             list: list, replica: replica, memory: memory, dataSizeBytesMax: limits.dataSizeBytesMax),
+        events: EventRoutes(list: list, memory: memory, listeners: listeners),
+        explorer: try ExplorerRoutes(list: list),
+        probes: ProbeRoutes(
+            replica: replica, verification: watch.verification, figures: figures, recorded: watch.recorded,
+            bounds: watch.bounds),
         sync: SyncRoutes(replica: replica, memory: memory),
         metrics: RequestMetrics(), nodeID: nodeID, logger: logger)
     let shortRoutes = ShortRoutes(responder: responder, memory: memory)

@@ -10,6 +10,9 @@ struct NodeResponder: HTTPResponder {
     let list: BlockList
     let blocks: BlockRoutes
     let appends: AppendRoutes
+    let events: EventRoutes
+    let explorer: ExplorerRoutes
+    let probes: ProbeRoutes
     let sync: SyncRoutes
     let metrics: RequestMetrics
     /// Tells this process from any other.
@@ -38,15 +41,22 @@ struct NodeResponder: HTTPResponder {
     private func answer(_ request: Request, route: Route?, context: ConnectionContext) async throws -> Response {
         guard let route else { throw HTTPFailure.notFound }
         guard route.methods.contains(request.method) else { throw HTTPFailure(allowed: route.methods) }
-        if request.method != .post { try await awaitOrder(request) }
+        if request.method != .post, route.readsList { try await awaitOrder(request) }
         switch route {
+        case .status where ExplorerRoutes.isWanted(by: request): return try await explorer.page(request)
         case .status: return .nodeStatus(list.status, nodeID: nodeID)
+        case .asset(let asset): return asset.response
         case .blocks where request.method == .post:
             return try await appends.append(request, context: context, kind: .single)
         case .blocks: return try await blocks.page(request)
         case .batch: return try await appends.append(request, context: context, kind: .batch)
         case .head: return try await blocks.head()
         case .validation: return try await blocks.validate(request)
+        case .events: return try await events.listen(request)
+        case .live: return probes.live()
+        case .ready: return try await probes.ready()
+        case .verified: return try probes.verified()
+        case .metrics: return try await probes.metrics()
         case .block(let name): return try await blocks.block(name)
         case .group, .groupAddress, .groupForget, .groupAdopt, .receivedList, .round, .orphans, .peerStatus,
             .peerLocate, .peerStream, .peerLeave, .peerForward:

@@ -3,26 +3,15 @@
 import Chain
 import Foundation
 
-/// Consecutive blocks that a client sent. That each follows the one before was checked; their hashes were not.
-struct ReceivedList: Sendable {
-    /// The hash that the first block says it follows.
+/// A block in JSON but for its height. Its hash was not checked.
+struct BlockItem: Decodable, Sendable {
+    let timestamp: Int64
+    let data: String
     let previousHash: Hash
-    private let items: [Item]
+    let hash: Hash
+    let origin: OriginItem?
 
-    private struct Item: Decodable, Sendable {
-        let timestamp: Int64
-        let data: String
-        let previousHash: Hash
-        let hash: Hash
-        let origin: ItemOrigin?
-
-        enum CodingKeys: String, CodingKey {
-            case timestamp, data, hash, origin
-            case previousHash = "previous_hash"
-        }
-    }
-
-    private struct ItemOrigin: Decodable, Sendable {
+    struct OriginItem: Decodable, Sendable {
         let height: Int
         let hash: Hash
         let previousHash: Hash
@@ -34,8 +23,28 @@ struct ReceivedList: Sendable {
         }
     }
 
+    enum CodingKeys: String, CodingKey {
+        case timestamp, data, hash, origin
+        case previousHash = "previous_hash"
+    }
+
+    func block(at height: Int) -> Block {
+        Block(
+            height: height, timestamp: timestamp, data: data, previousHash: previousHash, hash: hash,
+            origin: origin.map {
+                Origin(hash: $0.hash, previousHash: $0.previousHash, timestamp: $0.timestamp, height: $0.height)
+            })
+    }
+}
+
+/// Consecutive blocks that a client sent. That each follows the one before was checked; their hashes were not.
+struct ReceivedList: Sendable {
+    /// The hash that the first block says it follows.
+    let previousHash: Hash
+    private let items: [BlockItem]
+
     private struct Content: Decodable {
-        let blocks: [Item]
+        let blocks: [BlockItem]
     }
 
     /// Reads the body of a request.
@@ -70,14 +79,7 @@ struct ReceivedList: Sendable {
     ///
     /// - Parameter height: that of the first one.
     func blocks(from height: Int) -> [Block] {
-        items.enumerated().map { index, item in
-            Block(
-                height: height + index, timestamp: item.timestamp, data: item.data, previousHash: item.previousHash,
-                hash: item.hash,
-                origin: item.origin.map {
-                    Origin(hash: $0.hash, previousHash: $0.previousHash, timestamp: $0.timestamp, height: $0.height)
-                })
-        }
+        items.enumerated().map { index, item in item.block(at: height + index) }
     }
 
     private static func fault(_ error: DecodingError) -> RequestFault {

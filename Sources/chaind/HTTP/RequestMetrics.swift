@@ -19,7 +19,7 @@ final class RequestMetrics: Sendable {
         let timer = timers.withLock { timers in
             if let timer = timers[key] { return timer }
             let timer = Timer(
-                label: "chaind_http_requests", dimensions: [("route", key.route), ("status", String(key.status))])
+                label: Metric.requestSeconds.name, dimensions: [("route", key.route), ("status", String(key.status))])
             timers[key] = timer
             return timer
         }

@@ -75,12 +75,15 @@ struct ConsensusAnswer: Encodable, Sendable {
     let members: [String]
     /// Up to where this node's list is final.
     let finalHeight: Int
+    /// The height of the order, as far as this node knows.
+    let orderHeight: Int
     /// Up to where batches were deleted from etcd.
     let keptHeight: Int
 
     enum CodingKeys: String, CodingKey {
         case state, reason, leader, revision, members
         case finalHeight = "final_height"
+        case orderHeight = "order_height"
         case keptHeight = "kept_height"
     }
 }

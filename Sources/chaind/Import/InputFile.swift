@@ -51,6 +51,25 @@ final class InputFile: Sendable {
         }
     }
 
+    /// All that comes, as one text.
+    ///
+    /// - Throws: `CommandError` if it is not UTF-8, or larger than any block.
+    func text() async throws -> String {
+        var content: [UInt8] = []
+        while true {
+            let bytes = try await read()
+            if bytes.isEmpty { break }
+            content += bytes
+            guard content.count <= Self.textSizeBytesMax else {
+                throw CommandError("\(path): larger than \(Self.textSizeBytesMax) bytes, which no block can be")
+            }
+        }
+        guard let text = String(validating: content, as: UTF8.self) else { throw CommandError("\(path): is not UTF-8") }
+        return text
+    }
+
+    private static let textSizeBytesMax = 16 << 20
+
     /// Goes on at an offset of a regular file.
     func seek(to offset: Int) throws(CommandError) {
         guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw CommandError(errno: errno, path) }

@@ -39,6 +39,7 @@ struct LineBatches {
     private let file: InputFile
     private let lineSizeBytesMax: Int
     private let skipsInvalid: Bool
+    private let waitsForMore: Bool
     private var splitter: LineSplitter
     private var isEnded = false
     /// A line that did not fit into the batch before.
@@ -49,7 +50,12 @@ struct LineBatches {
     /// - Parameters:
     ///   - line: the number of lines before, which are `offset` bytes.
     ///   - skipsInvalid: skips a line that is no block, instead of failing.
-    init(file: InputFile, lineSizeBytesMax: Int, skipsInvalid: Bool, after line: Int = 0, offset: Int = 0) {
+    ///   - waitsForMore: whether a batch is only given once it is full, so that batches depend on the text alone.
+    init(
+        file: InputFile, lineSizeBytesMax: Int, skipsInvalid: Bool, after line: Int = 0, offset: Int = 0,
+        waitsForMore: Bool = true
+    ) {
+        self.waitsForMore = waitsForMore
         self.file = file
         self.lineSizeBytesMax = lineSizeBytesMax
         self.skipsInvalid = skipsInvalid
@@ -63,7 +69,9 @@ struct LineBatches {
     /// - Throws: `CommandError`, `InvalidLine`, or `CancellationError`.
     mutating func next() async throws -> LineBatch? {
         var batch = LineBatch()
-        while batch.lines.count < LineBatches.linesMax, let (text, line) = try await nextText() {
+        while batch.lines.count < LineBatches.linesMax,
+            let (text, line) = try await nextText(reads: waitsForMore || batch.lines.isEmpty)
+        {
             let fits = batch.textSizeBytes + text.utf8.count <= LineBatches.textSizeBytesMax
             guard fits || batch.lines.isEmpty else {
                 carried = (text, line)
@@ -74,12 +82,13 @@ struct LineBatches {
         return batch.lines.isEmpty ? nil : batch
     }
 
-    private mutating func nextText() async throws -> (text: String, line: LineSplitter.Line)? {
+    /// - Parameter reads: whether more may be read from the file.
+    private mutating func nextText(reads: Bool) async throws -> (text: String, line: LineSplitter.Line)? {
         if let carried {
             self.carried = nil
             return carried
         }
-        while let line = try await nextLine() {
+        while let line = try await nextLine(reads: reads) {
             lastLine = line.number
             endOffset = line.endOffset
             switch line.content {
@@ -94,9 +103,10 @@ struct LineBatches {
         return nil
     }
 
-    private mutating func nextLine() async throws -> LineSplitter.Line? {
+    private mutating func nextLine(reads: Bool) async throws -> LineSplitter.Line? {
         while !isEnded {
             if let line = splitter.next() { return line }
+            guard reads else { return nil }
             let bytes = try await file.read()
             if bytes.isEmpty {
                 isEnded = true

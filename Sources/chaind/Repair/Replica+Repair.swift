@@ -1,6 +1,9 @@
 // What a node does for what is at rest: checks it, fetches from the members what is damaged, and tells.
 
 import Chain
+import Metrics
+
+private let scrubbedBytes = Counter(label: Metric.scrubbedBytes.name)
 
 extension Replica {
     /// How much of a member's list is held to repair blocks in a row.
@@ -12,6 +15,8 @@ extension Replica {
         do throws(RepairError) {
             let step = try await list.scrub(from: atRest.place)
             let found = atRest.scrubbed(step, nowSeconds: nowSeconds())
+            scrubbedBytes.increment(by: step.sizeBytes)
+            if step.next == .start { verification.scrubEnded() }
             if !found.heights.isEmpty {
                 logger.error("blocks are damaged", metadata: ["heights": "\(found.heights.prefix(100))"])
             }

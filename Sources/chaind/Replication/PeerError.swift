@@ -3,7 +3,6 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 
 /// A message that was not answered, or not as the protocol says.
 enum PeerError: Error, Hashable, Sendable {
@@ -38,10 +37,7 @@ enum PeerError: Error, Hashable, Sendable {
         case HTTPParserError.invalidEOFState: self = .unreachable(reason: "it ended in the middle of a message")
         case is HTTPParserError: self = .invalid(reason: "the answer is not HTTP")
         case let error as HTTPClientError: self = PeerError(error)
-        case let error as NIOConnectionError:
-            let reason = error.connectionErrors.last.map { "\($0.error)" } ?? "\(error.host) is not a known host"
-            self = .unreachable(reason: oneLine(reason))
-        default: self = .unreachable(reason: oneLine("\(error)"))
+        default: self = .unreachable(reason: connectionReason(of: error))
         }
     }
 
@@ -51,7 +47,7 @@ enum PeerError: Error, Hashable, Sendable {
         case .connectTimeout, .readTimeout, .writeTimeout, .deadlineExceeded, .getConnectionFromPoolTimeout,
             .tlsHandshakeTimeout:
             self = .timedOut
-        default: self = .unreachable(reason: error.shortDescription)
+        default: self = .unreachable(reason: connectionReason(of: error))
         }
     }
 }

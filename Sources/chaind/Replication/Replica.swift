@@ -51,6 +51,8 @@ actor Replica {
     /// Who waits for the end of a sync.
     var syncWaiters: [Int: CheckedContinuation<Void, Never>] = [:]
     var lastWaiter = 0
+    /// Is told when the scrub has come to its end.
+    let verification: Verification
     /// What wakes the driver when something is due earlier than it knew.
     let onChange: @Sendable () -> Void
     /// This node's part in the consensus; `nil` in a group without an engine.
@@ -68,10 +70,11 @@ actor Replica {
     init(
         list: BlockList, ownAddress: MemberAddress, nodeID: String, isTold: Bool, transport: Transport, time: GroupTime,
         settings: ReplicaSettings, logger: Logger, generator: any RandomNumberGenerator & Sendable,
-        consensus: Consensus? = nil, onChange: @escaping @Sendable () -> Void
+        consensus: Consensus? = nil, verification: Verification, onChange: @escaping @Sendable () -> Void
     ) async throws {
         self.list = list
         self.consensus = consensus
+        self.verification = verification
         self.transport = transport
         self.time = time
         self.settings = settings

@@ -196,7 +196,7 @@ import Testing
 
     private func watcherCount(_ cluster: EtcdCluster) async throws -> Int? {
         let port = try #require(URL(string: cluster.endpoints[0])?.port)
-        let metrics = try await HTTPTestClient(port: port).get("/metrics").text
+        let metrics = try await HTTPTestClient(port: port, isNode: false).get("/metrics").text
         let line = metrics.split(separator: "\n").first { $0.hasPrefix("etcd_debugging_mvcc_watcher_total ") }
         return line.flatMap { Int($0.split(separator: " ")[1]) }
     }

@@ -28,7 +28,7 @@ final class ReplicaPlay: Sendable {
         let replica = try await Replica(
             list: try list.list, ownAddress: address(number), nodeID: "\(number)", isTold: true, transport: transport,
             time: time, settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            generator: SeededGenerator(seed: UInt64(number)), onChange: {})
+            generator: SeededGenerator(seed: UInt64(number)), verification: Verification(now: { 0 }), onChange: {})
         try await replica.joinForTest(members.map(address))
         replicas.withLock { $0[address(number)] = replica }
         return replica
@@ -68,6 +68,14 @@ final class ReplicaPlay: Sendable {
         }
     }
 
+    private func tampered(_ stream: OutgoingStream) -> IncomingStream {
+        IncomingStream(header: stream.header) { [self] in
+            let part = await stream.next()
+            guard case .run(let run) = part else { return part }
+            return .run(tampering.withLock { $0 }(run))
+        }
+    }
+
     private var transport: Transport {
         Transport(
             health: { [self] to async throws(PeerError) in
@@ -90,16 +98,10 @@ final class ReplicaPlay: Sendable {
                 guard let stream = try await answer(of: to, { try await $0.stream(after: point) }) else {
                     throw .refused(status: 404, detail: "")
                 }
-                return IncomingStream(header: stream.header) { [self] in
-                    let part = await stream.next()
-                    guard case .run(let run) = part else { return part }
-                    return .run(tampering.withLock { $0 }(run))
-                }
+                return tampered(stream)
             },
             push: { [self] to, stream async throws(PeerError) in
-                try await answer(of: to) {
-                    try await $0.take(IncomingStream(header: stream.header) { await stream.next() })
-                }
+                try await answer(of: to) { [self] in try await $0.take(tampered(stream)) }
             },
             leave: { [self] to, message async throws(PeerError) in
                 try await answer(of: to) { await $0.answer(message) }

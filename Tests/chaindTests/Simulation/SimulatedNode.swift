@@ -101,7 +101,8 @@ extension Simulation {
                 list: list, ownAddress: node.address, nodeID: "process-\(number)", isTold: list.status.height == 0,
                 transport: transport(of: number, node: node.number), time: time, settings: plan.settings,
                 logger: logger(of: node.number),
-                generator: SeededGenerator(seed: seed &* 1_000_003 &+ UInt64(number)), onChange: { wakeUp.wake() })
+                generator: SeededGenerator(seed: seed &* 1_000_003 &+ UInt64(number)),
+                verification: Verification(now: { 0 }), onChange: { wakeUp.wake() })
             node.process = SimulatedProcess(
                 number: number, list: list, replica: replica, time: time, crashPoint: crashPoint, wakeUp: wakeUp)
             node.dueSeconds = .infinity

@@ -1,4 +1,4 @@
-// Talks to a node over HTTP on behalf of an import: every request has a time limit and a bounded number of retries.
+// Talks to a node over HTTP on behalf of a command: every request has a time limit and a bounded number of retries.
 
 import AsyncHTTPClient
 import Foundation
@@ -102,6 +102,17 @@ struct NodeClient: Sendable {
         return try await send(request, answerSizeBytesMax: answerSizeBytesMax)
     }
 
+    /// Begins to listen to events.
+    ///
+    /// - Parameter silenceSecondsMax: ends the answer if nothing comes for so long.
+    func listen(_ path: String, lastEventID: String?, silenceSecondsMax: Int64) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: url + path)
+        request.headers.add(name: "Accept", value: "text/event-stream")
+        if let lastEventID { request.headers.add(name: "Last-Event-ID", value: lastEventID) }
+        // The time-out is that of the head and all of the body.
+        return try await client.execute(request, deadline: .distantFuture)
+    }
+
     /// Sends until there is an answer. Cancelling ends the pauses, not an attempt that is on its way.
     private func send(_ request: HTTPClientRequest, answerSizeBytesMax: Int) async throws -> Answer {
         var mayBeDone = false
@@ -126,7 +137,7 @@ struct NodeClient: Sendable {
                 mayBeDone = mayBeDone || answer.status != 503
             case .failure(is NIOTooManyBytesError): throw Failure.answerTooLarge
             case .failure(let error):
-                reason = "\(url): \(error)"
+                reason = "\(url): \(connectionReason(of: error))"
                 mayBeDone = true
             }
             guard attempt < patience.attemptsMax else {

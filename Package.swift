@@ -72,7 +72,10 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
             ],
             // Compiled by the tests that load them into a node, and copied by those that need it.
-            exclude: ["Faults/failing_disk.c", "Faults/wrong_clock.c", "Migration/version_1.db"]
+            exclude: [
+                "Explorer/drive.py", "Faults/failing_disk.c", "Faults/wrong_clock.c", "HTTP/check_description.sh",
+                "Migration/version_1.db",
+            ]
         ),
     ],
     swiftLanguageModes: [.v6]

@@ -53,7 +53,8 @@ public struct OpenAPI: Sendable {
             if let schema = header?["schema"], let fault = fault(of: value, by: schema, at: name) { return fault }
         }
         let type = String((answer.fields["content-type"] ?? "").prefix { $0 != ";" })
-        guard let content = response["content"]?.object?.first(where: { $0.key.prefix { $0 != ";" } == type })?.value else {
+        guard let content = response["content"]?.object?.first(where: { $0.key.prefix { $0 != ";" } == type })?.value
+        else {
             return "the type \"\(type)\" is not described"
         }
         guard method != "HEAD", type == "application/json", let schema = content["schema"] else { return nil }

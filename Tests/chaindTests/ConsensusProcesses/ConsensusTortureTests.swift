@@ -19,9 +19,12 @@ struct ConsensusTortureTests {
 
     @Test(.timeLimit(.minutes(240)))
     func historiesAreLinearizable() async throws {
+        var appends = 0
         for seed in Self.first..<Self.first + Self.histories {
             do {
-                print("history \(seed): \(try await play(seed: seed))")
+                let (summary, acknowledged) = try await play(seed: seed)
+                print("history \(seed): \(summary)")
+                appends += acknowledged
             } catch {
                 Issue.record(
                     """
@@ -30,9 +33,11 @@ struct ConsensusTortureTests {
                     """)
             }
         }
+        // A single history may have had no majority for most of its seconds.
+        #expect(appends >= 20 * Self.histories, "That is no load.")
     }
 
-    private func play(seed: Int) async throws -> String {
+    private func play(seed: Int) async throws -> (summary: String, acknowledged: Int) {
         try await withEtcd(hasPeerLinks: true) { etcd in
             try await withGroup(count: 3, meeting: .none, etcd: etcd) { group in
                 let load = TortureLoad()
@@ -45,9 +50,8 @@ struct ConsensusTortureTests {
                     try await appendEverywhere("after", load, group)
                     await load.end()
                     await running
-                    let acknowledged = await load.calls.count(where: \.outcome.isAppended)
-                    guard acknowledged > 10 else { throw TestSupportError("\(acknowledged) appends are no load") }
-                    return try await check(load, group, forgetfulNodes: faults.forgetfulNodes)
+                    let summary = try await check(load, group, forgetfulNodes: faults.forgetfulNodes)
+                    return (summary, await load.calls.count(where: \.outcome.isAppended))
                 } catch {
                     let told = faults.told.joined(separator: "\n")
                     throw TestSupportError("\(error)\n\(told)\n\(await logs(of: group, load))")

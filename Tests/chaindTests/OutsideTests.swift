@@ -1,0 +1,36 @@
+// What programs of others make of a node: a browser, and a fuzzer that knows only the description. They are installed and run
+// by `make test-long`.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(.enabled(if: ProcessInfo.processInfo.environment["CHAIND_TEST_OUTSIDE"] != nil))
+struct OutsideTests {
+    private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+
+    /// Runs a command on a node, and shows what it says.
+    private static func check(_ command: [String], timeoutSeconds: Double) async throws {
+        let result = try await runCommand(command, timeoutSeconds: timeoutSeconds)
+        print(result.output)
+        #expect(result.status == 0, "\(result.output.suffix(4_000))\(result.error.suffix(2_000))")
+    }
+
+    @Test func aBrowserShowsTheExplorer() async throws {
+        try await withNode { node async throws in
+            let script = Self.folder.appendingPathComponent("Explorer/drive.py").path
+            try await Self.check(["python3", script, "http://localhost:\(node.port)"], timeoutSeconds: 300)
+            #expect(node.error == "")
+        }
+    }
+
+    @Test func everyAnswerToRandomRequestsIsAsDescribed() async throws {
+        try await withNode { node async throws in
+            let script = Self.folder.appendingPathComponent("HTTP/check_description.sh").path
+            let description = Self.folder.deletingLastPathComponent().deletingLastPathComponent()
+                .appendingPathComponent("Sources/CPages/description/openapi.json").path
+            try await Self.check(["sh", script, description, "http://127.0.0.1:\(node.port)"], timeoutSeconds: 600)
+            #expect(try await node.client.get("/blocks/valid").json(ValidationAnswer.self).state == "valid")
+        }
+    }
+}

@@ -4,7 +4,7 @@
 #     check_description.sh OPENAPI_JSON BASE_URL
 #
 # Operations that change the group or are binary are left out. The node gets some hundred appends; use one without data of
-# worth. Environment: EXAMPLES (50 requests an operation and round), FUZZ_SECONDS (60). Needs python3 with venv, and PyPI.
+# worth. Environment: SEED (1), EXAMPLES (50 requests an operation and round), FUZZ_SECONDS (60). Needs python3 with venv, and PyPI.
 # Exit status 0: everything conforms.
 set -eu
 description=${1:?usage: check_description.sh OPENAPI_JSON BASE_URL}
@@ -38,7 +38,7 @@ TOML
 cd "$work"
 "$work/venv/bin/schemathesis" --config-file "$work/schemathesis.toml" run "$description" --url "$base" \
     --phases examples,coverage,fuzzing --checks all \
-    --max-examples "${EXAMPLES:-50}" --max-time "${FUZZ_SECONDS:-60}" --request-timeout 30 --continue-on-failure \
+    --seed "${SEED:-1}" --max-examples "${EXAMPLES:-50}" --max-time "${FUZZ_SECONDS:-60}" --request-timeout 30 --continue-on-failure \
     --exclude-tag 'between nodes' --exclude-tag Operators \
     --exclude-operation-id add_sync_address_sync_address_post --exclude-operation-id follow_blocks_blocks_events_get \
     --suppress-health-check all --generation-database none --warnings off --no-color

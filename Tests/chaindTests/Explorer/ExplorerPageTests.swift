@@ -105,7 +105,7 @@ import Testing
             let client = HTTPTestClient(port: node.port, isNode: false)
             for asset in Asset.allCases {
                 let answer = try await client.get(asset.rawValue)
-                #expect(answer.status == 200 && answer.body.count > 1_000, "\(asset)")
+                #expect(answer.status == 200 && answer.body.count > 500, "\(asset)")
                 #expect(answer.fields["x-content-type-options"] == "nosniff")
                 #expect(try await client.send("POST", asset.rawValue).status == 405)
             }

@@ -29,37 +29,8 @@ struct NodeAnswer: Decodable {
     }
 }
 
-/// `GET /sync/`.
-struct MembersAnswer: Decodable {
-    struct Member: Decodable {
-        let address: String
-        let state: String
-        let height: Int?
-        let lagBlocks: Int?
-        let lastError: String?
-
-        enum CodingKeys: String, CodingKey {
-            case address, state, height
-            case lagBlocks = "lag_blocks"
-            case lastError = "last_error"
-        }
-    }
-
-    struct Consensus: Decodable {
-        let state: String
-        let reason: String?
-        let leader: String?
-    }
-
-    let ourURL: String
-    let members: [Member]
-    let consensus: Consensus?
-
-    enum CodingKeys: String, CodingKey {
-        case members, consensus
-        case ourURL = "our_url"
-    }
-
+extension GroupAnswer {
+    /// The group for a person.
     var text: String {
         var lines = ["url        \(ourURL)"]
         if let consensus {

@@ -102,14 +102,12 @@ struct NodeClient: Sendable {
         return try await send(request, answerSizeBytesMax: answerSizeBytesMax)
     }
 
-    /// Begins to listen to events.
-    ///
-    /// - Parameter silenceSecondsMax: ends the answer if nothing comes for so long.
-    func listen(_ path: String, lastEventID: String?, silenceSecondsMax: Int64) async throws -> HTTPClientResponse {
+    /// Begins to listen to events. The answer fails where nothing comes for as long as an attempt may take.
+    func listen(_ path: String, lastEventID: String?) async throws -> HTTPClientResponse {
         var request = HTTPClientRequest(url: url + path)
         request.headers.add(name: "Accept", value: "text/event-stream")
         if let lastEventID { request.headers.add(name: "Last-Event-ID", value: lastEventID) }
-        // The time-out is that of the head and all of the body.
+        // A deadline would be that of all of the body.
         return try await client.execute(request, deadline: .distantFuture)
     }
 

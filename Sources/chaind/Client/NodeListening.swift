@@ -16,8 +16,6 @@ struct NodeListening {
     }
 
     private static let pauseSeconds = 1.0
-    /// The node sends something every 15 s.
-    private static let silenceSecondsMax: Int64 = 60
     private static let eventSizeBytesMax = 128 << 20
 
     private struct Point: Decodable {
@@ -56,7 +54,9 @@ struct NodeListening {
                 if body == nil { try await connect() }
                 guard let part = try await body?.next() else { throw CommandError("the connection ended") }
                 parser.feed(part)
-                guard parser.sizeBytes <= Self.eventSizeBytesMax else { throw CommandError("the event is too large") }
+                guard parser.sizeBytes <= Self.eventSizeBytesMax else {
+                    throw Refusal(reason: "\(client.url): an event is too large")
+                }
             } catch let error as Refusal {
                 throw CommandError(error.reason)
             } catch let error as CancellationError {
@@ -106,7 +106,7 @@ struct NodeListening {
         isAgain = true
         let response = try await client.listen(
             "/blocks/events" + (last == nil ? from.map { "?from=\($0)" } ?? "" : ""),
-            lastEventID: last?.eventID, silenceSecondsMax: Self.silenceSecondsMax)
+            lastEventID: last?.eventID)
         switch response.status.code {
         case 200: body = response.body.makeAsyncIterator()
         case 400..<500: throw Refusal(reason: "\(client.url): the node refuses with status \(response.status.code)")

@@ -43,7 +43,7 @@ struct ReadNode: Sendable {
 
     /// What a path answers with.
     ///
-    /// - Throws: `CommandError`; `ExitCode` 3 where nothing is there.
+    /// - Throws: `CommandError`; `NothingThere`.
     func value<Value: Decodable>(_ type: Value.Type = Value.self, at path: String) async throws -> Value {
         try decode(type, from: try await body(at: path))
     }
@@ -66,9 +66,19 @@ struct ReadNode: Sendable {
         }
     }
 
-    /// One block, by `head`, its height or its hash.
+    /// The last block.
+    func head() async throws -> Block {
+        try await value(AnsweredBlock.self, at: "/blocks/head").block()
+    }
+
+    /// One block, by its height or its hash.
+    ///
+    /// - Throws: `CommandError` also if the node answers with another block.
     func block(_ name: String) async throws -> Block {
-        try await value(AnsweredBlock.self, at: "/blocks/\(name)").block()
+        let block = try await value(AnsweredBlock.self, at: "/blocks/\(name)").block()
+        let isRight = Hash(hex: name).map { $0 == block.hash } ?? (Int(name) == block.height)
+        guard isRight else { throw CommandError("\(client.url): answers with block \(block.height), \(block.hash)") }
+        return block
     }
 
     /// Calls `body` with each block from a height on, each of which continues the one before.

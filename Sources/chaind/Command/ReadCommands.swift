@@ -19,7 +19,7 @@ struct HeadBlock: AsyncParsableCommand {
 
     func run() async throws {
         try await node.with(patience: .short) { [json] node in
-            let block = try await node.block("head")
+            let block = try await node.head()
             try StandardOutput.write(json ? BlockOutput.json(block) : BlockOutput.page(block))
         }
     }
@@ -83,7 +83,7 @@ struct List: AsyncParsableCommand {
                 guard let found = try await node.firstHeight(since: since) else { return }
                 first = found
             } else {
-                first = max(0, try await node.block("head").height + 1 - (limit ?? 20))
+                first = max(0, try await node.head().height + 1 - (limit ?? 20))
             }
             try await node.forEachBlock(from: first, limit: limit ?? .max) { try output.write($0) }
         }
@@ -110,7 +110,7 @@ struct Status: AsyncParsableCommand {
                 let (own, group) = (String(decoding: own, as: UTF8.self), String(decoding: group, as: UTF8.self))
                 try StandardOutput.write("{\"node\":\(own),\"group\":\(group)}\n")
             } else {
-                let members = try node.decode(MembersAnswer.self, from: group)
+                let members = try node.decode(GroupAnswer.self, from: group)
                 try StandardOutput.write(status.text + members.text)
             }
             if !status.damaged.isEmpty {
@@ -141,7 +141,7 @@ struct Export: AsyncParsableCommand {
 
     func run() async throws {
         try await node.with { [to, from, limit] node in
-            let end = try await node.block("head").height + 1
+            let end = try await node.head().height + 1
             let total = max(0, min(limit ?? .max, end - min(from, end)))
             let bar = ProgressBar(label: "exporting", isShown: StandardError.isTerminal)
             defer { bar.erase() }

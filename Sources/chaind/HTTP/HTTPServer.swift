@@ -35,7 +35,7 @@ func makeHTTPServer(
     let listeners = ListenerCount(max: limits.listenersMax)
     let figures = NodeFigures(
         replica: replica, memory: memory, listeners: listeners, verification: watch.verification,
-        databasePath: watch.databasePath, startedTime: watch.startedTime)
+        databasePath: watch.databasePath, startedTime: watch.startedTime, logger: logger)
     let responder = NodeResponder(
         list: list,
         blocks: BlockRoutes(list: list, memory: memory, verification: watch.verification, logger: logger),

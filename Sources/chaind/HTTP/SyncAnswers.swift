@@ -3,9 +3,9 @@
 import Chain
 
 /// `GET /sync/`.
-struct GroupAnswer: Encodable {
+struct GroupAnswer: Codable {
     /// A member as this node sees it.
-    struct Member: Encodable {
+    struct Member: Codable {
         let address: String
         let state: String
         let height: Int?
@@ -62,7 +62,7 @@ struct GroupAnswer: Encodable {
 }
 
 /// What a node is to a group with an engine, as `GET /sync/` shows it.
-struct ConsensusAnswer: Encodable, Sendable {
+struct ConsensusAnswer: Codable, Sendable {
     /// "leading", "following", "waiting" for etcd or its own place, or "blocked" until an operator decides.
     let state: String
     /// Why it waits or is blocked.

@@ -28,7 +28,8 @@ struct Metric: Hashable, Sendable {
         "chaind_http_request_duration_seconds", .histogram(secondsBounds),
         "How long requests took until their answer began, by route and status.")
     static let appendedBlocks = Metric(
-        "chaind_appended_blocks_total", .counter, "Blocks put at the end of the list since the start.")
+        "chaind_appended_blocks_total", .counter,
+        "Blocks put at the end of the list since the start, without those of branches that were adopted.")
     static let batchBlocks = Metric(
         "chaind_append_batch_blocks", .histogram([1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]),
         "How many blocks one transaction put at the end of the list.")
@@ -78,7 +79,7 @@ struct Metric: Hashable, Sendable {
         "chaind_scrub_timestamp_seconds", .gauge,
         "When the scrub last came to the end of the list, in seconds since the Unix epoch.")
     static let memberUp = Metric(
-        "chaind_member_up", .gauge, "1 if the last health check of a member succeeded, else 0.")
+        "chaind_member_up", .gauge, "1 if a member is in the state up, else 0.")
     static let memberState = Metric(
         "chaind_member_state", .gauge, "1 for the state that a member is in: up, failing, removed or conflict.")
     static let memberLag = Metric(

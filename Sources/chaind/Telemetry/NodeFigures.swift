@@ -2,6 +2,7 @@
 
 import Chain
 import Glibc
+import Logging
 import NIOPosix
 
 /// Looks at everything that is not counted as it happens.
@@ -13,20 +14,20 @@ struct NodeFigures: Sendable {
     let databasePath: String
     /// When the process began, in seconds since the Unix epoch.
     let startedTime: Int64
+    let logger: Logger
 
     /// The figures of now.
     ///
-    /// - Throws: `ReadError` if the database cannot be read.
+    /// - Throws: `CancellationError` if the threads that read files are shut down.
     var families: [MetricFamily] {
         get async throws {
-            let counts = try await replica.list.counts()
             let files = try await NIOThreadPool.singleton.runIfActive { [databasePath] in
                 fileFigures(of: databasePath) + processFigures()
             }
             return [
                 MetricFamily(
                     .buildInfo, [MetricSample(labels: [.init(name: "version", value: Chaind.version)], value: 1)])
-            ] + listFigures(counts) + verificationFigures + (await groupFigures) + files + [
+            ] + listFigures + (await countFigures) + verificationFigures + (await groupFigures) + files + [
                 MetricFamily(.listeners, Double(listeners.value)),
                 MetricFamily(.bufferedBytes, Double(memory.takenBytes)),
                 MetricFamily(.startTime, Double(startedTime)),
@@ -34,7 +35,7 @@ struct NodeFigures: Sendable {
         }
     }
 
-    private func listFigures(_ counts: ListCounts) -> [MetricFamily] {
+    private var listFigures: [MetricFamily] {
         let status = replica.list.status
         return [
             MetricFamily(.headHeight, Double(status.height)),
@@ -45,10 +46,23 @@ struct NodeFigures: Sendable {
             MetricFamily(.damagedBlocks, Double(status.damagedHeights.count)),
             MetricFamily(.structureDamaged, status.structureFault == nil ? 0 : 1),
             MetricFamily(.reorganisations, Double(status.reorganisations)),
-            MetricFamily(.repairs, Double(counts.repairs)),
-            MetricFamily(.orphans, Double(counts.orphans)),
-            MetricFamily(.pendingOrphans, Double(counts.pendingOrphans)),
         ]
+    }
+
+    /// Nothing where the database cannot be read: that is when the other figures are needed most.
+    private var countFigures: [MetricFamily] {
+        get async {
+            do throws(ReadError) {
+                let counts = try await replica.list.counts()
+                return [
+                    MetricFamily(.repairs, Double(counts.repairs)), MetricFamily(.orphans, Double(counts.orphans)),
+                    MetricFamily(.pendingOrphans, Double(counts.pendingOrphans)),
+                ]
+            } catch {
+                logger.error("orphans and repairs cannot be counted", metadata: ["reason": "\(error)"])
+                return []
+            }
+        }
     }
 
     /// Nothing before the first validation.

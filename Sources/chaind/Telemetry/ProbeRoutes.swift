@@ -44,7 +44,7 @@ struct ProbeRoutes: Sendable {
                 .serviceUnavailable,
                 verification.validation == nil
                     ? "\((status.validatedHeight ?? -1) + 1) of \(status.height + 1) blocks are validated so far"
-                    : "the last validation found a fault")
+                    : "the last validation found a fault: validate again")
         }
         guard ageSeconds <= bounds.verifiedSecondsMax else {
             throw HTTPFailure(

@@ -49,12 +49,12 @@ final class Verification: Sendable {
         state.withLock { $0.scrubEndedTime = time }
     }
 
-    /// How long ago the whole list was last found good, or what was not good repaired; `nil` if it was not yet.
+    /// How long ago the whole list was last found good; `nil` if it was not yet, or the last validation found a fault: a pass of
+    /// the scrub does not see an identity that stands there twice.
     var goodAgeSeconds: Int64? {
-        let last = state.withLock { state in
-            [state.validation.flatMap { $0.isValid ? $0.endedTime : nil }, state.scrubEndedTime].compactMap(\.self)
-                .max()
-        }
+        let (validation, scrubEndedTime) = state.withLock { ($0.validation, $0.scrubEndedTime) }
+        if let validation, !validation.isValid { return nil }
+        let last = [validation?.endedTime, scrubEndedTime].compactMap(\.self).max()
         return last.map { max(0, now() - $0) }
     }
 }

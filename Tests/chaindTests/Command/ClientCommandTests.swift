@@ -1,8 +1,11 @@
 // The commands that talk to a node that runs: what they print, and how they end.
 
+import Chain
 import Foundation
 import TestSupport
 import Testing
+
+@testable import chaind
 
 @Suite struct ClientCommandTests {
     private static func run(
@@ -99,6 +102,26 @@ import Testing
             #expect(line.output.hasSuffix("  a\\u{1b}[31mb\\u{202e}c\\u{a}d\n"))
             #expect(try await Self.run(["get", "1"], on: node).output.hasSuffix("\n\na\\u{1b}[31mb\\u{202e}c\nd\n"))
             #expect(try await Self.run(["get", "1", "--data"], on: node).output == hostile)
+        }
+    }
+
+    @Test func aNodeThatLiesIsNotBelieved() async throws {
+        let genesis = Block.genesis
+        let forged = Block(
+            height: 7, timestamp: genesis.timestamp, data: "forged", previousHash: genesis.hash, hash: genesis.hash,
+            origin: nil)
+        try await withPeerServer { request, _ in
+            .json(.block(request.uri.path == "/blocks/7" ? forged : genesis))
+        } _: { address in
+            for (block, reason) in [
+                ("7", "block 7 is damaged or forged"), ("8", "answers with block 0, "),
+                (String(repeating: "a", count: 64), "answers with block 0, "),
+            ] {
+                let result = try await runChaind(["get", block, "--url", "\(address)"])
+                #expect(result.status == 1 && result.output == "", "\(block)")
+                #expect(result.error.contains(reason), "\(result.error)")
+            }
+            #expect(try await runChaind(["get", "\(genesis.hash)", "--url", "\(address)"]).status == 0)
         }
     }
 

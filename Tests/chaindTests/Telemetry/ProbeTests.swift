@@ -35,6 +35,18 @@ import Testing
         }
     }
 
+    /// An identity that stands in the list twice is seen by a validation, and not by a pass of the scrub.
+    @Test func whatAValidationFoundIsNotForgottenByTheScrub() {
+        let verification = Verification(now: { 1_000 })
+        verification.scrubEnded()
+        #expect(verification.goodAgeSeconds == 0)
+        verification.validationEnded(blocks: 7, durationSeconds: 1, isValid: false)
+        verification.scrubEnded()
+        #expect(verification.goodAgeSeconds == nil)
+        verification.validationEnded(blocks: 7, durationSeconds: 1, isValid: true)
+        #expect(verification.goodAgeSeconds == 0)
+    }
+
     @Test func aDamagedListIsNotVerified() async throws {
         try await withTemporaryDirectory { directory in
             let node = try NodeProcess(directory: directory.path)

@@ -19,17 +19,19 @@ extension ConsensusTortureTests {
                 let load = TortureLoad()
                 try await appendEverywhere("before", load, group)
                 let leader = try #require(try await group.leaderIndex())
+                // One is on its way at that moment, and may come to be.
+                async let sent = firstFailure(on: leader, load, group)
+                try await Task.sleep(for: .milliseconds(300))
                 for member in 0..<2 { areFrozen ? etcd.freeze(member) : etcd.kill(member) }
-
-                // What was sent may come to be.
-                async let sent = load.call(.append(["sent"]), on: leader, of: group, timeoutSeconds: 20)
+                // Before anybody else notices.
+                try await Task.sleep(for: .milliseconds(500))
                 try await withThrowingTaskGroup(of: Void.self) { tasks in
                     for node in group.nodes.indices {
                         tasks.addTask { try await self.expectOnlyReads(on: node, load, group) }
                     }
                     try await tasks.waitForAll()
                 }
-                let outcome = await sent
+                let outcome = try await sent
                 #expect(outcome == .unknown("504"))
 
                 for member in 0..<2 { areFrozen ? etcd.thaw(member) : try etcd.start(member) }
@@ -39,6 +41,18 @@ extension ConsensusTortureTests {
                 _ = try await check(load, group)
             }
         }
+    }
+
+    /// Appends one after the other.
+    ///
+    /// - Returns: what became of the first that was not acknowledged.
+    private func firstFailure(on node: Int, _ load: TortureLoad, _ group: NodeGroup) async throws -> ClientCall.Outcome
+    {
+        for number in 0..<10_000 {
+            let outcome = await load.call(.append(["sent \(number)"]), on: node, of: group, timeoutSeconds: 20)
+            if !outcome.isAppended { return outcome }
+        }
+        throw TestSupportError("every append was acknowledged")
     }
 
     /// A node refuses appends at once, and says so also of linearizable reads; all others go on.

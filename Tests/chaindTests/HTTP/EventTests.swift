@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct EventTests {
-    @Test func theHeadComesFirstAndThenEachBlock() async throws {
+    @Test(.timeLimit(.minutes(3))) func theHeadComesFirstAndThenEachBlock() async throws {
         try await withNode { node async throws in
             _ = try await node.client.post("/blocks/batch", ["data": ["one", "two"]])
             let listener = try await node.client.listen()
@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    @Test func whoComesAgainMissesNothing() async throws {
+    @Test(.timeLimit(.minutes(3))) func whoComesAgainMissesNothing() async throws {
         try await withNode { node async throws in
             _ = try await node.client.post("/blocks/batch", ["data": (1...3_000).map { "text \($0)" }])
             let all = try await node.client.listen("/blocks/events?from=0").next(3_001)
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func manyWhoListenAreToldTheSame() async throws {
+    @Test(.timeLimit(.minutes(3))) func manyWhoListenAreToldTheSame() async throws {
         let listeners = 20
         let blocks = 200
         try await withNode { node async throws in
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func whoListensIsToldWhatWasReplaced() async throws {
+    @Test(.timeLimit(.minutes(3))) func whoListensIsToldWhatWasReplaced() async throws {
         try await withNode { node async throws in
             _ = try await node.client.post("/blocks/batch", ["data": ["common", "ours 1", "ours 2"]])
             let ours = try await node.client.get("/blocks/").json(BlocksAnswer.self).blocks
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func whoDoesNotTakeTheEventsIsToldSo() async throws {
+    @Test(.timeLimit(.minutes(3))) func whoDoesNotTakeTheEventsIsToldSo() async throws {
         try await withNode { node async throws in
             let connection = try RawConnection(port: node.port)
             try await connection.send("GET /blocks/events HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func aStopEndsTheStreamsAtOnce() async throws {
+    @Test(.timeLimit(.minutes(3))) func aStopEndsTheStreamsAtOnce() async throws {
         try await withNode { node async throws in
             let listener = try await node.client.listen()
             _ = try await listener.next()

@@ -117,7 +117,8 @@ deb: libraries packaging-tools
 	Packaging/build.sh
 
 # The second one is an upgrade of the first.
-test-deb: PACKAGING_TOOLS += debootstrap:debootstrap lintian:lintian systemd-analyze:systemd man:man-db
+test-deb: PACKAGING_TOOLS += debootstrap:debootstrap lintian:lintian systemd-analyze:systemd \
+	systemd-nspawn:systemd-container man:man-db
 test-deb: libraries packaging-tools
 	older=$$(Packaging/build.sh 1) && newer=$$(Packaging/build.sh 2) && \
 		$(if $(filter 0,$(shell id -u)),,sudo) env $(if $(PORT),PORT=$(PORT)) $(if $(SUITE),SUITE=$(SUITE)) \

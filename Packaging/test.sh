@@ -20,9 +20,10 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 work=$(mktemp -d)
 root=$work/root
+umount_proc() { if mountpoint -q "$root/proc"; then umount --lazy "$root/proc"; fi; }
 clean_up() {
     local status=$?
-    if mountpoint -q "$root/proc"; then umount --lazy "$root/proc"; fi
+    umount_proc
     rm -rf --one-file-system "$work"
     [ $status = 0 ] || echo "FAILED: $step" >&2
 }
@@ -106,11 +107,16 @@ if [ ! -e $tar ]; then
     mv $tar.new $tar
     rm -rf "$work/new"
 fi
-mkdir "$root"
-tar --extract --file $tar --directory "$root" --numeric-owner
-cp /etc/resolv.conf "$root/etc/resolv.conf"
-mount -t proc proc "$root/proc"
-apt update
+fresh_root() {
+    umount_proc
+    rm -rf --one-file-system "$root"
+    mkdir "$root"
+    tar --extract --file $tar --directory "$root" --numeric-owner
+    cp /etc/resolv.conf "$root/etc/resolv.conf"
+    mount -t proc proc "$root/proc"
+    apt update
+}
+fresh_root
 
 step "install"
 install_package "$older"
@@ -167,5 +173,34 @@ rm -r "$root/var/lib/chaind"
 install_package "$newer"
 apt purge chaind
 equal "$(inside find / -xdev -iname '*chaind*')" ""
+
+step "the service"
+if command -v systemd-nspawn >/dev/null; then
+    fresh_root
+    apt install systemd systemd-sysv libssl3 libsqlite3-0
+    umount_proc
+    mkdir "$root/test"
+    cp "$older" "$root/test/older.deb"
+    cp "$newer" "$root/test/newer.deb"
+    cp Packaging/test-service.sh "$root/test/test"
+    cat >"$root/etc/systemd/system/test.service" <<'END'
+[Service]
+Type=oneshot
+TimeoutStartSec=10min
+ExecStart=/bin/bash -c 'if /test/test /test/older.deb /test/newer.deb >/test/log 2>&1; then touch /test/passed; fi'
+ExecStopPost=systemctl poweroff --no-block
+END
+    mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+    ln -s ../test.service "$root/etc/systemd/system/multi-user.target.wants/test.service"
+    # With a network of its own, where the port is free; in the scope of this shell where no systemd makes another one.
+    keep_unit=--keep-unit
+    if [ -d /run/systemd/system ]; then keep_unit=; fi
+    timeout 900 systemd-nspawn --quiet --register=no $keep_unit --private-network --directory="$root" --boot \
+        >"$work/boot.log" 2>&1 </dev/null || { tail "$work/boot.log" >&2; fail "it did not boot"; }
+    cat "$root/test/log"
+    [ -e "$root/test/passed" ] || fail "the service is not as it should be"
+else
+    echo "not checked: systemd-nspawn is not installed"
+fi
 
 step "the package works"

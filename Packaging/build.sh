@@ -3,7 +3,7 @@
 #
 # Packaging/build.sh [REVISION], 1 unless it is given: a new package of the same version of the program. The version is
 # what the program says. Maintainer and times are those of DEBFULLNAME, DEBEMAIL and SOURCE_DATE_EPOCH, else of the last
-# commit: the same commit gives the same package.
+# commit: the same commit is to give the same package, in the same folder, which one C source names in an assertion.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,8 +18,7 @@ umask 022
 # they were built.
 echo "building chaind" >&2
 swift build --configuration release --static-swift-stdlib --disable-local-rpath --product chaind \
-    --scratch-path "$output" -Xcxx "-ffile-prefix-map=$PWD=." \
-    -Xlinker -z -Xlinker now >&2
+    --scratch-path "$output" -Xcxx "-ffile-prefix-map=$PWD=." -Xlinker -z -Xlinker now >&2
 echo "building the generator of the manual pages" >&2
 swift build --package-path "$output/checkouts/swift-argument-parser" --scratch-path "$output/manual" \
     --product generate-manual >&2

@@ -197,6 +197,8 @@ END
     if [ -d /run/systemd/system ]; then keep_unit=; fi
     timeout 900 systemd-nspawn --quiet --register=no $keep_unit --private-network --directory="$root" --boot \
         >"$work/boot.log" 2>&1 </dev/null || { tail "$work/boot.log" >&2; fail "it did not boot"; }
+    # It leaves its groups of processes behind where no systemd made their scope.
+    [ -z "$keep_unit" ] || find /sys/fs/cgroup/*/payload /sys/fs/cgroup/*/supervisor -depth -type d -exec rmdir {} \; 2>/dev/null || true
     cat "$root/test/log"
     [ -e "$root/test/passed" ] || fail "the service is not as it should be"
 else

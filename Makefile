@@ -16,6 +16,8 @@
 #   make bench      install what this project is compared with, measure what it promises, and write the results into
 #                   docs/performance (make bench QUICK=1 for a moment of everything, into .build/performance;
 #                   ONLY="verify group" for parts)
+#   make deb        build the Debian package, into .build/package
+#   make test-deb   build it twice, and install, run, upgrade and remove it in a fresh Debian (as root, or by sudo)
 #   make format     format the sources
 #   make lint       check the format
 
@@ -36,7 +38,7 @@ SHELL := /bin/bash
 TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
 
 .PHONY: run group group-etcd demo demo-etcd \
-	test test-long torture simulation bench format lint libraries release test-tools baselines
+	test test-long torture simulation bench deb test-deb format lint libraries release test-tools packaging-tools baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -112,6 +114,17 @@ bench: release baselines
 	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind \
 		$(if $(QUICK),--quick --output .build/performance,--output docs/performance) $(if $(ONLY),--only $(ONLY))
 
+deb: libraries packaging-tools
+	Packaging/build.sh
+
+# The second one is an upgrade of the first.
+test-deb: PACKAGING_TOOLS += debootstrap:debootstrap lintian:lintian systemd-analyze:systemd \
+	systemd-nspawn:systemd-container man:man-db
+test-deb: libraries packaging-tools
+	older=$$(Packaging/build.sh 1) && newer=$$(Packaging/build.sh 2) && \
+		$(if $(filter 0,$(shell id -u)),,sudo) env $(if $(PORT),PORT=$(PORT)) $(if $(SUITE),SUITE=$(SUITE)) \
+		Packaging/test.sh $$older $$newer
+
 format:
 	swift format --in-place --recursive $(SOURCES)
 
@@ -132,6 +145,14 @@ TEST_TOOLS := etcd:etcd-server etcdctl:etcd-client openssl:openssl
 test-tools:
 	@missing=; for tool in $(TEST_TOOLS); do \
 		command -v $${tool%:*} >/dev/null || [ -e $${tool%:*} ] || missing="$$missing $${tool#*:}"; \
+	done; \
+	[ -z "$$missing" ] || { $(APT_GET) update && $(APT_GET) install --yes --no-install-recommends $$missing; }
+
+# What makes the package, and what `make test-deb` looks at it with.
+PACKAGING_TOOLS := dpkg-shlibdeps:dpkg-dev git:git
+packaging-tools:
+	@missing=; for tool in $(PACKAGING_TOOLS); do \
+		PATH=$$PATH:/usr/sbin command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \
 	[ -z "$$missing" ] || { $(APT_GET) update && $(APT_GET) install --yes --no-install-recommends $$missing; }
 

@@ -187,7 +187,7 @@ def check_files(promtool, documentation):
         expect(re.search(r"severity: (critical|warning|info)}", rule), f"{name} has no severity")
         for annotation in ("summary", "description"):
             expect(re.search(rf'{annotation}: "\S', rule), f"{name} has no {annotation}")
-        expect(f"runbook: docs/monitoring.md#{name.lower()}\n" in rule, f"{name} has no runbook, or another's")
+        expect(f"runbook: docs/monitoring/monitoring.md#{name.lower()}\n" in rule, f"{name} has no runbook, or another's")
         expect(name in sections, f"monitoring.md has no section {name}")
         expect(f'alertname="{name}"' in tests, f"no test lets {name} fire")
     figures = set(re.findall(r"(?m)^\| `(\w+)`", documentation))
@@ -234,8 +234,8 @@ def check_metrics(promtool, nodes, documentation):
         text = fetch(f"{node.url}/metrics")
         tool(promtool, "check", "metrics", input=text)
         for name, meaning in re.findall(r"(?m)^# HELP (\w+) (.+)$", text):
-            expect(table.get(name) == meaning, f"monitoring.md says of {name}: {table.get(name)!r}, and the node: {meaning!r}")
-    done("promtool check metrics accepts the figures of each node, and monitoring.md has each with its meaning")
+            expect(table.get(name) == meaning, f"metrics.md says of {name}: {table.get(name)!r}, and the node: {meaning!r}")
+    done("promtool check metrics accepts the figures of each node, and reference/metrics.md has each with its meaning")
 
 
 def check_expressions(prometheus, dashboard):
@@ -379,12 +379,7 @@ def play(chaind, programs, folder, ports, processes):
 
 
 def documentation_text():
-    places = [HERE / "monitoring.md", HERE.parent / "docs" / "monitoring.md", HERE.parent / "monitoring.md",
-              HERE.parent.parent / "docs" / "monitoring.md"]
-    for place in places:
-        if place.exists():
-            return place.read_text()
-    raise Failed("there is no monitoring.md")
+    return (HERE / "monitoring.md").read_text() + (HERE.parent / "reference" / "metrics.md").read_text()
 
 
 def main():

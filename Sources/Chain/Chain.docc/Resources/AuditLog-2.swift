@@ -1,0 +1,11 @@
+// Appends lines to a list in which nothing can be changed unnoticed, and validates all of it: AuditLog FILE < LINES
+
+import Chain
+import Foundation
+
+let list = try await BlockList.open(path: "audit.db") { Int64(Date().timeIntervalSince1970) }
+while let line = readLine() {
+    let block = try await list.append(line)
+    print("\(block.height) \(block.hash)")
+}
+try await list.close()

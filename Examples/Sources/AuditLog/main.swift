@@ -1,4 +1,4 @@
-// Appends lines to a list in which nothing can be changed unnoticed, and validates all of it: AuditLog FILE < LINES
+// Appends lines to a list that nobody can change unnoticed, and validates it.
 
 import Chain
 import Foundation
@@ -10,7 +10,9 @@ func fail(_ reason: String) -> Never {
 
 guard CommandLine.arguments.count == 2 else { fail("usage: AuditLog FILE < LINES") }
 do {
-    let list = try await BlockList.open(path: CommandLine.arguments[1]) { Int64(Date().timeIntervalSince1970) }
+    let list = try await BlockList.open(path: CommandLine.arguments[1]) {
+        Int64(Date().timeIntervalSince1970)
+    }
     while let line = readLine() {
         let block = try await list.append(line)
         print("\(block.height) \(block.hash)")

@@ -54,8 +54,10 @@ import Testing
                 }
 
                 let url = "https://localhost:\(node.port)"
-                let command = try await runChaind(["head", "--json", "--url", url, "--tls-ca", scene.authority.path])
-                #expect(command.status == 0 && command.output.contains("\"height\":2"))
+                let command = try await runChaind([
+                    "get", "1", "--json", "--url", url, "--tls-ca", scene.authority.path,
+                ])
+                #expect(command.status == 0 && command.output.contains("\"data\":\"a\""))
                 #expect(try await runChaind(["head", "--url", url]).status == 75)
             }
         }

@@ -16,6 +16,8 @@
 #   make bench      install what this project is compared with, measure what it promises, and write the results into
 #                   docs/performance (make bench QUICK=1 for a moment of everything, into .build/performance;
 #                   ONLY="verify group" for parts)
+#   make docs       build the documentation of the library, into .build/docs
+#   make examples   build the examples of the library, and try them
 #   make deb        build the Debian package, into .build/package
 #   make test-deb   build it twice, and install, run, upgrade and remove it in a fresh Debian (as root, or by sudo)
 #   make format     format the sources
@@ -28,7 +30,7 @@ FIRST ?= 101
 SEEDS ?= 2000
 GROUP_ROUNDS ?= 20
 HISTORIES ?= 200
-SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Suites
+SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Suites Examples/Package.swift Examples/Sources
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 
@@ -38,7 +40,7 @@ SHELL := /bin/bash
 TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
 
 .PHONY: run group group-etcd demo demo-etcd \
-	test test-long torture simulation bench deb test-deb format lint libraries release test-tools packaging-tools baselines
+	test test-long torture simulation bench docs examples deb test-deb format lint libraries release test-tools packaging-tools baselines
 
 run: release
 	exec .build/release/chaind serve --log-level notice $(ARGS)
@@ -92,10 +94,10 @@ test: libraries test-tools
 
 test-long: TEST_TOOLS += chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv
 test-long: libraries test-tools
-	CHAIND_TEST_OUTSIDE=1 CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
+	CHAIND_TEST_OUTSIDE=1 CHAIND_TEST_FLOOD_CONNECTIONS=10000 CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_CONSENSUS_SIMULATION_FIRST=$(FIRST) CHAIND_CONSENSUS_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
-		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests|OutsideTests' $(TOLD)
+		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests|GateTests.aFlood|OutsideTests' $(TOLD)
 
 # In a debug build, which is there already and finds more: what is slow is what breaks.
 torture: FIRST = 1
@@ -113,6 +115,28 @@ simulation: libraries
 bench: release baselines
 	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind \
 		$(if $(QUICK),--quick --output .build/performance,--output docs/performance) $(if $(ONLY),--only $(ONLY))
+
+# What a compiler needs to import the library without the package manager.
+IMPORT_CHAIN := -I .build/debug/Modules -Xcc -fmodule-map-file=Sources/CSystemLibs/module.modulemap \
+	-Xcc -fmodule-map-file=.build/debug/CLanes.build/module.modulemap
+DOCC := Sources/Chain/Chain.docc
+
+# The symbols come from the library as it was built for the tests, and each step of the tutorial compiles.
+docs: libraries
+	swift build --target Chain
+	for step in $(DOCC)/Resources/AuditLog-[0-9].swift; do \
+		swiftc -typecheck -swift-version 6 -warnings-as-errors $(IMPORT_CHAIN) $$step || exit 1; \
+	done
+	mkdir -p .build/symbols
+	swift symbolgraph-extract -module-name Chain $(IMPORT_CHAIN) -minimum-access-level public -skip-synthesized-members \
+		-target $$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)",/\1/p') -output-dir .build/symbols
+	docc convert $(DOCC) --additional-symbol-graph-dir .build/symbols --output-path .build/docs \
+		--fallback-default-module-kind Library --warnings-as-errors
+	@echo "To read it: python3 -m http.server --directory .build/docs, and http://localhost:8000/documentation/chain"
+
+examples: libraries
+	swift build --package-path Examples
+	Examples/check.sh
 
 deb: libraries packaging-tools
 	Packaging/build.sh

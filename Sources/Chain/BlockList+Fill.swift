@@ -1,11 +1,17 @@
 // Fills an empty list all at once: for migrations that must not be seen half done.
 
 extension BlockList {
-    /// Calls `fill` with a list beside the database at `path`, and puts it in that one's place when it is done. If
-    /// `fill` throws or the process is killed, the database at `path` is as it was.
+    /// Fills an empty list all at once, for migrations that must not be seen half done: calls `fill` with a list beside the
+    /// database at `path`, and puts it in that one's place when it is done. If `fill` throws or the process is killed, the
+    /// database at `path` is as it was.
     ///
-    /// - Throws: `OpenError` if another process has the database at `path` or it holds more than the genesis; what
-    ///   `fill` throws; `SQLiteError`.
+    /// - Parameters:
+    ///   - path: the database, which is created if there is none.
+    ///   - options: the limits of the list that is filled.
+    ///   - now: gives the time, in whole seconds since the Unix epoch.
+    ///   - fill: appends to the list that it is given, and does not close it.
+    /// - Throws: ``OpenError`` if another process has the database at `path` or it holds more than the genesis; what
+    ///   `fill` throws; ``SQLiteError``.
     public static func fillEmpty(
         path: String, options: BlockListOptions = .init(), now: @escaping @Sendable () -> Int64,
         _ fill: (BlockList) async throws -> Void

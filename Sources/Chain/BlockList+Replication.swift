@@ -6,7 +6,10 @@ extension BlockList {
 
     // MARK: Comparing
 
-    /// The hashes that are stored at these heights; `nil` beyond the head and where none can be read.
+    /// The hashes that are stored at these heights; `nil` beyond the head and where none can be read. They are not checked:
+    /// they say where to look, and not what is there.
+    ///
+    /// - Throws: ``ReadError`` other than damage.
     public func storedHashes(at heights: [Int]) async throws(ReadError) -> [Hash?] {
         let end = status.height + 1
         return try await reading { reader throws(ReadError) in
@@ -16,7 +19,9 @@ extension BlockList {
 
     /// The list as far as it counts.
     ///
-    /// - Parameter latestTimestamp: a later block does not count, nor what follows it, unless it is settled or final.
+    /// - Parameter latestTimestamp: a later block does not count, nor what follows it, unless it is settled or final. In
+    ///   whole seconds since the Unix epoch.
+    /// - Throws: ``ReadError``.
     public func rank(latestTimestamp: Int64) async throws(ReadError) -> ListRank {
         let status = status
         let head = Head(height: status.height, hash: status.headHash, timestamp: status.headTimestamp)
@@ -33,7 +38,7 @@ extension BlockList {
     /// The last block of the list among a block and those before it, wherever that block stands or stood.
     ///
     /// - Returns: `nil` if the list never had the block.
-    /// - Throws: `ReadError`; `.hashesIncomplete` if it may have been replaced just now.
+    /// - Throws: ``ReadError``; ``ReadError/hashesIncomplete`` if it may have been replaced just now.
     public func lastListed(from height: Int, hash: Hash) async throws(ReadError) -> (height: Int, hash: Hash)? {
         var (height, hash) = (height, hash)
         while true {
@@ -55,15 +60,20 @@ extension BlockList {
     // MARK: Receiving
 
     /// The last blocks of the branches that are being received, for going on where a transfer broke.
+    ///
+    /// - Throws: ``ReceptionError`` of the database.
     public func stagedHeads() async throws(ReceptionError) -> [(height: Int, hash: Hash)] {
         try await stagedBranches().map { ($0.head.height, $0.head.hash) }
     }
 
     /// Begins to receive the blocks that follow one of ours, in the list or at the end of a branch that is being received.
     ///
-    /// - Parameter isHeldBack: whether what follows our head does not go to the end of the list either before all of it
-    ///   is adopted.
-    /// - Throws: `ReceptionError.listMoved` if we do not have that block.
+    /// - Parameters:
+    ///   - height: the height of that block.
+    ///   - hash: its hash.
+    ///   - isHeldBack: whether what follows our head does not go to the end of the list either before all of it is adopted.
+    /// - Returns: what takes the blocks; nothing is stored before it does.
+    /// - Throws: ``ReceptionError/listMoved`` if we do not have that block.
     public func reception(
         after height: Int, hash: Hash, isHeldBack: Bool = false
     ) async throws(ReceptionError) -> Reception {
@@ -131,7 +141,9 @@ extension BlockList {
 
     /// Appends the blocks after the last one that counts again, with the time of now: for a clock that had been ahead.
     ///
-    /// - Throws: `ReceptionError`.
+    /// - Parameter latestTimestamp: the last one that counts is not later. In whole seconds since the Unix epoch.
+    /// - Returns: as ``reappend(after:latestTimestamp:)``.
+    /// - Throws: ``ReceptionError``.
     public func reappendTail(latestTimestamp: Int64) async throws(ReceptionError) -> AdoptionResult? {
         let counted: ListRank
         do throws(ReadError) {
@@ -145,7 +157,7 @@ extension BlockList {
     /// Appends what can be read after a block of the list again, in its place.
     ///
     /// - Returns: `nil` if there is nothing, or that block itself is later than `latestTimestamp` or damaged.
-    /// - Throws: `ReceptionError`.
+    /// - Throws: ``ReceptionError``.
     public func reappend(
         after height: Int, latestTimestamp: Int64
     ) async throws(ReceptionError) -> AdoptionResult? {
@@ -164,13 +176,17 @@ extension BlockList {
     /// How often blocks of the list were replaced since it was opened: for what is found out about it meanwhile.
     public var replacements: Int { state.replacements }
 
-    /// The lowest height that was replaced since; `nil` if none was.
+    /// The lowest height that was replaced since; 0 if that is too long ago to be known, `nil` if none was.
+    ///
+    /// - Parameter replacements: what ``replacements`` was then.
     public func lowestReplacedHeight(since replacements: Int) -> Int? { state.lowestReplaced(since: replacements) }
 
     /// Remembers that the blocks up to a height are settled; what is settled stays so.
     ///
-    /// - Parameter replacements: nothing is settled if blocks were replaced since.
-    /// - Throws: `AppendError` of the database.
+    /// - Parameters:
+    ///   - height: that of the last one; beyond the head, the head's.
+    ///   - replacements: what ``replacements`` was when that was found out; nothing is settled if blocks were replaced since.
+    /// - Throws: ``AppendError`` of the database.
     public func settle(upTo height: Int, replacements: Int) async throws(AppendError) {
         do throws(WriteError) {
             try await writer.settle(upTo: height, replacements: replacements)
@@ -181,7 +197,10 @@ extension BlockList {
 
     // MARK: Orphans
 
-    /// Goes on with what adoptions left behind, in one small transaction.
+    /// Goes on with what adoptions left behind, in one small transaction: replaced blocks become orphans.
+    ///
+    /// - Returns: whether there is more to do.
+    /// - Throws: ``AppendError`` of the database.
     public func tidy() async throws(AppendError) -> TidyResult {
         do throws(WriteError) {
             return try await writer.tidy()
@@ -194,6 +213,7 @@ extension BlockList {
     ///
     /// - Parameter time: those that were replaced then or earlier, in whole seconds since the Unix epoch.
     /// - Returns: how many were appended.
+    /// - Throws: ``RepairError``.
     public func reappendOrphans(replacedBefore time: Int64) async throws(RepairError) -> Int {
         var appended = 0
         var id: Int? = 0
@@ -220,31 +240,43 @@ extension BlockList {
     /// What became of an orphan, or of a block that another node knows as one and that was appended again in our list;
     /// `nil` if it is neither.
     ///
-    /// - Throws: `ReadError.hashesIncomplete` if replaced blocks are not looked through yet.
+    /// - Throws: ``ReadError/hashesIncomplete`` if replaced blocks are not looked through yet.
     public func orphan(_ hash: Hash) async throws(ReadError) -> Orphan? {
         try await reading { reader throws(ReadError) in try await reader.orphan(hash) }
     }
 
     /// Orphans, the last one to be replaced first.
     ///
-    /// - Parameter id: those before this one; `nil` for the newest.
+    /// - Parameters:
+    ///   - id: those before this one; `nil` for the newest.
+    ///   - limit: how many, at most.
+    /// - Throws: ``ReadError``.
     public func orphans(before id: Int?, limit: Int) async throws(ReadError) -> [Orphan] {
         try await reading { reader throws(ReadError) in try await reader.orphans(before: id ?? .max, limit: limit) }
     }
 
     /// The height at which what a block stood for when it was acknowledged stands now; `nil` if it is not in the list.
+    ///
+    /// - Parameters:
+    ///   - identity: the block's ``Block/identity``.
+    ///   - height: where it was acknowledged.
+    /// - Throws: ``ReadError``.
     public func height(ofIdentity identity: Hash, height: Int) async throws(ReadError) -> Int? {
         try await reading { reader throws(ReadError) in try await reader.height(ofIdentity: identity, height: height) }
     }
 
     // MARK: Records
 
-    /// Bytes that whoever uses the list keeps with it.
+    /// Bytes that whoever uses the list keeps with it, under a name; `nil` if there are none. No hash covers them.
+    ///
+    /// - Throws: ``ReadError``.
     public func record(_ name: String) async throws(ReadError) -> [UInt8]? {
         try await reading { reader throws(ReadError) in try await reader.record(name) }
     }
 
-    /// Keeps bytes with the list, durably.
+    /// Keeps bytes with the list under a name, durably, in the place of those that were there. They are read and written whole.
+    ///
+    /// - Throws: ``AppendError`` of the database.
     public func setRecord(_ name: String, to bytes: [UInt8]) async throws(AppendError) {
         do throws(WriteError) {
             try await writer.setRecord(name, to: bytes)

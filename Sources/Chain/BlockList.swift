@@ -6,7 +6,7 @@ import Synchronization
 /// A tamper-evident, append-only list of blocks in one SQLite database.
 ///
 /// One process has a database open at a time. All members may be called from anywhere; what blocks, blocks threads of
-/// the list's own.
+/// the list's own. <doc:ThreadsAndLimits> says how many those are, and what bounds what waits.
 public final class BlockList: Sendable {
     let path: String
     /// Held until the list is closed.
@@ -28,10 +28,16 @@ public final class BlockList: Sendable {
 
     // MARK: Opening and closing
 
-    /// Opens a database, or creates one with the genesis. The folder must exist.
+    /// Opens a database, or creates one with the genesis. A long list takes no longer than a short one.
     ///
-    /// - Parameter now: gives the time, in whole seconds since the Unix epoch.
-    /// - Throws: `OpenError`; a file that is refused is left as it was.
+    /// Beside the database there are `PATH-wal` and `PATH-shm` while it is open, and `PATH.lock` from then on.
+    ///
+    /// - Parameters:
+    ///   - path: the database. Its folder must exist.
+    ///   - options: the limits of the list.
+    ///   - now: gives the time, in whole seconds since the Unix epoch. It is called on threads of the list's own, and where
+    ///     it goes back, blocks have the timestamp of the head.
+    /// - Throws: ``OpenError``; a file that is refused is left as it was.
     public static func open(
         path: String, options: BlockListOptions = .init(), now: @escaping @Sendable () -> Int64
     ) async throws(OpenError) -> BlockList {
@@ -72,9 +78,10 @@ public final class BlockList: Sendable {
         }
     }
 
-    /// Takes no more appends, answers those taken, and closes the database, which removes its WAL.
+    /// Takes no more appends, answers those taken, and closes the database, which removes its WAL. Whatever is asked of the
+    /// list after that is refused as closed. A process that ends without it loses nothing.
     ///
-    /// - Throws: `SQLiteError` if the WAL could not be moved into the database; nothing is lost by that.
+    /// - Throws: ``SQLiteError`` if the WAL could not be moved into the database; nothing is lost by that.
     public func close() async throws(SQLiteError) {
         defer { lock.release() }
         try await closeDatabase()
@@ -92,16 +99,28 @@ public final class BlockList: Sendable {
 
     /// Appends the texts of a request, all or none, and answers once they are on disk.
     ///
+    /// Appends that wait at a time share a transaction, so many callers at once get far more done than one after the other.
     /// Cancelling the caller does not cancel the append.
     ///
-    /// - Throws: `AppendError`.
+    /// - Returns: a block for each text, in order; those that are there already, for a retry with an ``Idempotency``.
+    /// - Throws: ``AppendError``. Only after ``AppendError/outcomeUnknown(_:)`` may the blocks be in the list.
     public func append(_ request: AppendRequest) async throws(AppendError) -> [Block] {
         try await withCheckedContinuation { continuation in
             append(request) { continuation.resume(returning: $0) }
         }.get()
     }
 
-    /// The same for a caller that is no task. `answer` is called on any thread, and must not block it.
+    /// Appends one text, whatever the head is, and answers with its block once that is on disk.
+    ///
+    /// - Throws: as ``append(_:)-(AppendRequest)``.
+    @discardableResult
+    public func append(_ text: String) async throws(AppendError) -> Block {
+        // A request that is taken is answered with a block for each text.
+        try await append(AppendRequest(drafts: [Draft(data: text)]))[0]
+    }
+
+    /// As ``append(_:)-(AppendRequest)``, for a caller that is no task. `answer` is called on any thread, also before this
+    /// returns, and must not block it.
     public func append(
         _ request: AppendRequest, answer: @escaping @Sendable (Result<[Block], AppendError>) -> Void
     ) {
@@ -110,10 +129,10 @@ public final class BlockList: Sendable {
 
     // MARK: Reading
 
-    /// The height of the head.
+    /// The height of the head: how many blocks were appended to the genesis.
     public var height: Int { state.head.height }
 
-    /// What is known of the list without reading it.
+    /// What is known of the list without reading it: nobody waits for the disk.
     public var status: ListStatus {
         let head = state.head
         return ListStatus(
@@ -125,14 +144,16 @@ public final class BlockList: Sendable {
     }
 
     /// The block at a height, checked; `nil` beyond the head.
+    ///
+    /// - Throws: ``ReadError``; ``ReadError/damaged(height:)`` for a block that fails its check.
     public func block(at height: Int) async throws(ReadError) -> Block? {
         try await withCheckedContinuation { continuation in
             block(at: height) { continuation.resume(returning: $0) }
         }.get()
     }
 
-    /// The same for a caller that is no task. `answer` is called on any thread, also before this returns, and must not block
-    /// it.
+    /// As ``block(at:)``, for a caller that is no task. `answer` is called on any thread, also before this returns, and must
+    /// not block it.
     public func block(at height: Int, answer: @escaping @Sendable (Result<Block?, ReadError>) -> Void) {
         guard 0...state.head.height ~= height else { return answer(.success(nil)) }
         if let head = state.headBlock, head.height == height { return answer(.success(head)) }
@@ -141,8 +162,8 @@ public final class BlockList: Sendable {
 
     /// The block of a hash, checked; `nil` if the list has none.
     ///
-    /// - Throws: `ReadError.hashesIncomplete` for a hash that is not found before `validateInBackground` has ended, and
-    ///   `ReadError.damaged` for one that is not found while blocks are damaged: it may be theirs.
+    /// - Throws: ``ReadError/hashesIncomplete`` for a hash that is not found before ``validateInBackground()`` has ended, and
+    ///   ``ReadError/damaged(height:)`` for one that is not found while blocks are damaged: it may be theirs.
     public func block(hash: Hash) async throws(ReadError) -> Block? {
         let lowestHeight = hashes.lowestHeight
         for height in hashes.candidates(prefix: hash.prefix) {
@@ -164,6 +185,9 @@ public final class BlockList: Sendable {
     private static let scanBlocks = 65_536
 
     /// The first block that is not older than a timestamp, by its height; `nil` if all are older.
+    ///
+    /// - Parameter timestamp: whole seconds since the Unix epoch.
+    /// - Throws: ``ReadError``.
     public func firstHeight(notBefore timestamp: Int64) async throws(ReadError) -> Int? {
         let end = state.head.height + 1
         return try await reading { reader throws(ReadError) in
@@ -180,17 +204,32 @@ public final class BlockList: Sendable {
         }
     }
 
-    /// The pieces of the list from a height on, read as they are asked for.
+    /// The pieces of the list from a height on, checked, and read as they are asked for:
+    ///
+    /// ```swift
+    /// for try await slice in list.slices(from: 1) {
+    ///     for block in slice.blocks { print(block.height, block.data) }
+    /// }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - height: where they begin; none beyond the head.
+    ///   - limit: how many blocks, at most; `nil` goes to the end of the list.
     public func slices(from height: Int, limit: Int? = nil) -> BlockSlices {
         BlockSlices(list: self, firstHeight: height, limit: limit)
     }
 
-    /// Returns once the list has another head than the one of a hash, or the task is cancelled.
+    /// Returns once the list has another head than the one of a hash, or the task is cancelled. Closing the list does not end
+    /// it.
+    ///
+    /// - Parameter hash: as ``ListStatus/headHash`` was.
     public func headChange(from hash: Hash) async {
         await state.headWaiters.wait { [state] in state.head.hash == hash }
     }
 
-    /// What the database has counted.
+    /// What the database has counted since it was made.
+    ///
+    /// - Throws: ``ReadError``.
     public func counts() async throws(ReadError) -> ListCounts {
         try await reading { reader throws(ReadError) in try await reader.counts() }
     }
@@ -212,17 +251,19 @@ public final class BlockList: Sendable {
 
     // MARK: Validating
 
-    /// Validates the list up to the head of now, on all cores. Callers that come while one runs share it, or the next.
+    /// Validates the list up to the head of now, on all cores, of which it takes what nobody else wants. Callers that come
+    /// while one runs share it, or the next. Appends and reads go on meanwhile.
     ///
-    /// - Throws: `ReadError` if the file could not be read for a reason other than damage; `CancellationError`.
+    /// - Returns: what was found: <doc:Validation>.
+    /// - Throws: ``ReadError`` if the file could not be read for a reason other than damage; `CancellationError`.
     public func validate() async throws -> ValidationReport {
         try await validation.report()
     }
 
-    /// Reads the whole list once after it was opened, on half of the cores: `status` says how far it was found good,
-    /// and `block(hash:)` then knows every hash.
+    /// Reads the whole list once after it was opened, on half of the cores, and returns when it has: ``status`` says
+    /// meanwhile how far it was found good, and ``block(hash:)`` then knows every hash. Call it once, in a task of its own.
     ///
-    /// - Throws: as `validate`.
+    /// - Throws: as ``validate()``.
     public func validateInBackground() async throws {
         let validation = ListValidation(
             end: state.openedEndHeight, state: state, stopsAtFirstFault: false,
@@ -254,10 +295,15 @@ public final class BlockList: Sendable {
 
     /// Validates a database that nobody has open, its WAL included, on all cores. Changes and leaves nothing.
     ///
-    /// - Throws: `OpenError` for a file that is not a database of ours or is in use; `ReadError` if it can't be read at
+    /// - Parameters:
+    ///   - path: the database.
+    ///   - lanes: how the stored hashes are confirmed.
+    ///   - onProgress: is told how far it is, on any thread, after every few thousand blocks.
+    /// - Throws: ``OpenError`` for a file that is not a database of ours or is in use; ``ReadError`` if it can't be read at
     ///   all; `CancellationError`.
     public static func verify(
-        path: String, lanes: HashLanes = .best, onProgress: @escaping @Sendable (ValidationProgress) -> Void
+        path: String, lanes: HashLanes = .best,
+        onProgress: @escaping @Sendable (ValidationProgress) -> Void = { _ in }
     ) async throws -> ValidationReport {
         let file = try OfflineFile(path: path)
         defer { file.close() }
@@ -273,9 +319,10 @@ public final class BlockList: Sendable {
         return ValidationReport(height: end - 1, blocks: fault?.height ?? end, fault: fault)
     }
 
-    /// What is wrong with the structure of a file that nobody has open; `nil` if nothing is.
+    /// What is wrong with the structure of a file that nobody has open, in a line; `nil` if nothing is. The blocks are not
+    /// checked: that is ``verify(path:lanes:onProgress:)``.
     ///
-    /// - Throws: `OpenError`, `ReadError`.
+    /// - Throws: ``OpenError``, ``ReadError``.
     public static func structureFault(path: String) async throws -> String? {
         let file = try OfflineFile(path: path)
         defer { file.close() }

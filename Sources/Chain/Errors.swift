@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// Why a database was not opened. The file is left as it was.
+/// Why a database was not opened, created, filled or verified. The file is left as it was.
 public struct OpenError: Error, Sendable, CustomStringConvertible {
     /// What is wrong with the file or its folder.
     public enum Reason: Hashable, Sendable {
@@ -24,12 +24,12 @@ public struct OpenError: Error, Sendable, CustomStringConvertible {
         case database(SQLiteError)
     }
 
-    /// The database.
+    /// The path of the database, as it was given.
     public let path: String
     /// What is wrong with it.
     public let reason: Reason
 
-    /// Whether it is a database of ours of which parts are lost: `BlockList.rebuild` may bring it back.
+    /// Whether it is a database of ours of which parts are lost: ``BlockList/rebuild(path:from:now:)`` may bring it back.
     public var isDamage: Bool {
         switch reason {
         case .truncated: true
@@ -62,7 +62,7 @@ public struct OpenError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// Why blocks could not be read.
+/// Why blocks could not be read. Nothing that fails its check is given out.
 public enum ReadError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The block at this height fails its check, or the page that holds it cannot be read.
     case damaged(height: Int)
@@ -89,11 +89,11 @@ public enum ReadError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Why an append was refused. Unless it says otherwise, nothing of the append is stored.
 public enum AppendError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// `lastHash` is not the hash of the head, which is given.
+    /// ``AppendRequest/lastHash`` is not the hash of the head, which is given.
     case invalidLastHash(head: Block)
-    /// There are no texts, or too many.
+    /// There are no texts, or more than ``AppendRequest/draftsMax``.
     case textCount(found: Int, max: Int)
-    /// A text is too large, counted in bytes of UTF-8; its place in the request.
+    /// A text is larger than ``BlockListOptions/dataSizeBytesMax``, counted in bytes of UTF-8; its place in the request.
     case textTooLarge(index: Int, sizeBytes: Int, sizeBytesMax: Int)
     /// A timestamp that was given is negative or lies before the head's.
     case timeGoesBack(index: Int, timestamp: Int64, headTimestamp: Int64)
@@ -107,9 +107,9 @@ public enum AppendError: Error, Hashable, Sendable, CustomStringConvertible {
     case queueFull
     /// The disk has no room.
     case diskFull
-    /// The database failed at the commit: the append may be stored or not.
+    /// The database failed at the commit: the append may be stored or not. See <doc:Recovery>.
     case outcomeUnknown(SQLiteError)
-    /// The head fails its check, so nothing can follow it.
+    /// The head fails its check, so nothing can follow it. See <doc:Recovery>.
     case damagedHead(height: Int)
     /// A block that the answer needs is damaged.
     case damaged(height: Int)
@@ -183,8 +183,7 @@ public enum ReceptionError: Error, Hashable, Sendable, CustomStringConvertible {
     /// One line, without a client's text.
     public var description: String {
         switch self {
-        case .invalid(let fault):
-            "block \(fault.height), \(fault.kind.rawValue): expected \(fault.expected), found \(fault.found)"
+        case .invalid(let fault): "\(fault)"
         case .discontinuous(let expected, let found): "block \(found) where block \(expected) should follow"
         case .conflict(let height): "it would replace block \(height), which is settled"
         case .listMoved: "the list changed meanwhile"

@@ -4,6 +4,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 
 /// An answer, read to its end.
 public struct HTTPAnswer: Sendable {
@@ -25,15 +26,38 @@ public struct HTTPAnswer: Sendable {
     }
 }
 
+/// What a client shows, and whose certificates it takes.
+public struct ShownAccess: Sendable {
+    /// For https; `nil` for http.
+    public var tls: TLSConfiguration?
+    public var token: String?
+
+    public init(tls: TLSConfiguration? = nil, token: String? = nil) {
+        self.tls = tls
+        self.token = token
+    }
+}
+
 /// Sends requests to one port of 127.0.0.1, over connections that all tests share.
 public struct HTTPTestClient: Sendable {
     public let port: Int
     /// Whether a node answers there, as `openapi.json` says.
     private let isNode: Bool
+    private let shown: ShownAccess
 
-    public init(port: Int, isNode: Bool = true) {
+    public init(port: Int, isNode: Bool = true, shown: ShownAccess = ShownAccess()) {
         self.port = port
         self.isNode = isNode
+        self.shown = shown
+    }
+
+    /// A request of this client.
+    private func request(_ path: String, _ fields: [String: String]) -> HTTPClientRequest {
+        var request = HTTPClientRequest(url: "\(shown.tls == nil ? "http" : "https")://127.0.0.1:\(port)\(path)")
+        request.tlsConfiguration = shown.tls
+        if let token = shown.token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        for (name, value) in fields { request.headers.replaceOrAdd(name: name, value: value) }
+        return request
     }
 
     /// Larger answers take too long to be held against the description.
@@ -54,9 +78,8 @@ public struct HTTPTestClient: Sendable {
         _ method: String, _ path: String, fields: [String: String] = [:], body: [UInt8]? = nil,
         timeoutSeconds: Int64 = 30
     ) async throws -> HTTPAnswer {
-        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+        var request = request(path, fields)
         request.method = HTTPMethod(rawValue: method)
-        for (name, value) in fields { request.headers.add(name: name, value: value) }
         if let body { request.body = .bytes(body) }
         var tries = 0
         while true {
@@ -88,9 +111,7 @@ public struct HTTPTestClient: Sendable {
 
     /// Sends a GET, and leaves the body of the answer to be read as it comes.
     func open(_ path: String, fields: [String: String], timeoutSeconds: Int64) async throws -> HTTPClientResponse {
-        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
-        for (name, value) in fields { request.headers.add(name: name, value: value) }
-        return try await Self.client.execute(request, timeout: .seconds(timeoutSeconds))
+        return try await Self.client.execute(request(path, fields), timeout: .seconds(timeoutSeconds))
     }
 
     private func answer(to request: HTTPClientRequest, timeoutSeconds: Int64) async throws -> HTTPAnswer {

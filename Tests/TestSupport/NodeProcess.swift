@@ -13,6 +13,7 @@ public final class NodeProcess: Sendable {
     public let dataDirectory: String
     private let arguments: [String]
     private let environment: [String: String]
+    private let shown: ShownAccess
     private let child = Mutex<ChildProcess?>(nil)
 
     /// A node that is not started yet.
@@ -20,20 +21,25 @@ public final class NodeProcess: Sendable {
     /// - Parameters:
     ///   - dataDirectory: `db` in the folder where it is nil.
     ///   - arguments: come after `serve` and its host, port and folders, so they win.
+    ///   - shown: what the tests show it.
     public init(
-        directory: String, dataDirectory: String? = nil, arguments: [String] = [], environment: [String: String] = [:]
+        directory: String, dataDirectory: String? = nil, arguments: [String] = [],
+        environment: [String: String] = [:], shown: ShownAccess = ShownAccess()
     ) throws {
         self.directory = directory
         self.dataDirectory = dataDirectory ?? directory + "/db"
         self.arguments = arguments
         self.environment = environment
+        self.shown = shown
         port = try FreePort.next()
     }
 
     /// The database.
     public var databasePath: String { dataDirectory + "/chain.db" }
     /// Sends requests to the node.
-    public var client: HTTPTestClient { HTTPTestClient(port: port) }
+    public var client: HTTPTestClient { client(showing: shown) }
+    /// Sends requests that show something else.
+    public func client(showing shown: ShownAccess) -> HTTPTestClient { HTTPTestClient(port: port, shown: shown) }
     /// What the node wrote to standard output over all its starts, the last megabyte.
     public var output: String { endOfFile(directory + "/output") }
     /// What the node wrote to standard error over all its starts, the last megabyte.
@@ -105,12 +111,13 @@ public final class NodeProcess: Sendable {
 
 /// Runs a body with a started node in a folder of its own; kills the node and removes the folder however it ends.
 public func withNode<Result>(
-    arguments: [String] = [], environment: [String: String] = [:],
+    arguments: [String] = [], environment: [String: String] = [:], shown: ShownAccess = ShownAccess(),
     isolation: isolated (any Actor)? = #isolation,
     _ body: (NodeProcess) async throws -> sending Result
 ) async throws -> sending Result {
     try await withTemporaryDirectory { directory in
-        let node = try NodeProcess(directory: directory.path, arguments: arguments, environment: environment)
+        let node = try NodeProcess(
+            directory: directory.path, arguments: arguments, environment: environment, shown: shown)
         defer { node.stop() }
         try await node.start()
         return try await body(node)

@@ -8,13 +8,17 @@ public final class RawConnection: Sendable {
     private let queue = DispatchQueue(label: "test.raw-connection")
 
     /// Connects. Each send and receive gives up after the time-out.
-    public init(port: Int, timeoutSeconds: Int = 30) throws {
+    ///
+    /// - Parameter from: the last number of the address that it comes from, 127.0.0.1 or another one of this machine.
+    public init(port: Int, from: UInt8 = 1, timeoutSeconds: Int = 30) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TestSupportError("socket: \(String(cString: strerror(errno)))") }
         var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
-        let code = withLoopbackAddress(port: port) { connect(descriptor, $0, $1) }
+        let code =
+            withLoopbackAddress(port: 0, last: from) { bind(descriptor, $0, $1) }
+            | withLoopbackAddress(port: port) { connect(descriptor, $0, $1) }
         guard code == 0 else {
             let reason = String(cString: strerror(errno))
             close(descriptor)
@@ -78,11 +82,13 @@ public final class RawConnection: Sendable {
 }
 
 /// Calls a socket function with the address of a port of 127.0.0.1.
-func withLoopbackAddress<Result>(port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+func withLoopbackAddress<Result>(
+    port: Int, last: UInt8 = 1, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+) -> Result {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = in_port_t(port).bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    address.sin_addr.s_addr = (UInt32(0x7f00_0000) | UInt32(last)).bigEndian
     return withUnsafePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
             body($0, socklen_t(MemoryLayout<sockaddr_in>.size))

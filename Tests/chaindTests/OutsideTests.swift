@@ -24,6 +24,23 @@ struct OutsideTests {
         }
     }
 
+    @Test func aBrowserShowsTheExplorerOfANodeThatAsksForTokens() async throws {
+        try await withTemporaryDirectory { directory in
+            let authority = try await Authority(directory: directory.path)
+            let (certificatePath, keyPath) = try await authority.issue("node")
+            let tokensPath = directory.path("tokens")
+            let token = try await runChaind(["token", "writer", "browser", "--tokens-file", tokensPath]).output
+                .trimmingCharacters(in: .newlines)
+            let arguments = ["--tls-cert", certificatePath, "--tls-key", keyPath, "--tokens-file", tokensPath]
+            let shown = ShownAccess(tls: try authority.tls(), token: token)
+            try await withNode(arguments: arguments, shown: shown) { node async throws in
+                let script = Self.folder.appendingPathComponent("Explorer/drive.py").path
+                try await Self.check(
+                    ["python3", script, "https://localhost:\(node.port)", "--token", token], timeoutSeconds: 300)
+            }
+        }
+    }
+
     @Test func everyAnswerToRandomRequestsIsAsDescribed() async throws {
         try await withNode { node async throws in
             let script = Self.folder.appendingPathComponent("HTTP/check_description.sh").path

@@ -1,12 +1,15 @@
 // A block of the list as a value, and where a block that was appended again comes from.
 
-/// One block of the list.
+/// One block of the list: a text, a time, and the hash that ties both to the block before.
+///
+/// <doc:Format> says what its hash covers. Whatever a ``BlockList`` gives out was checked first.
 public struct Block: Hashable, Sendable {
     /// The place of the block in the list; the genesis stands at 0.
     public let height: Int
     /// Whole seconds since the Unix epoch, not negative.
     public let timestamp: Int64
-    /// The client's text. Any character is legal, NUL too.
+    /// The client's text. Any character is legal, NUL too, and so is the empty text; a list takes up to
+    /// ``BlockListOptions/dataSizeBytesMax`` bytes of UTF-8.
     public let data: String
     /// The hash of the block before; 32 zero bytes for the genesis.
     public let previousHash: Hash
@@ -15,7 +18,14 @@ public struct Block: Hashable, Sendable {
     /// Where the text was acknowledged first, if the block was appended again after a fork.
     public let origin: Origin?
 
-    /// Makes the block that follows `previousHash`, and computes its hash.
+    /// Makes the block that follows `previousHash`, and computes its hash. Whether it may stand in a list is not checked.
+    ///
+    /// - Parameters:
+    ///   - height: its place in the list, which its hash does not cover.
+    ///   - timestamp: whole seconds since the Unix epoch, not negative.
+    ///   - data: the text.
+    ///   - previousHash: the hash of the block before.
+    ///   - origin: where the text was acknowledged first, for a block that is appended again.
     public init(height: Int, timestamp: Int64, data: String, previousHash: Hash, origin: Origin? = nil) {
         var data = data
         let hash = data.withUTF8 { bytes in

@@ -1,16 +1,17 @@
 // A run of blocks on its way between two nodes: the bytes that it has in a database.
 
-/// Consecutive blocks in the form of docs/format.md, "The content of a run". The columns are whole; nothing else is
-/// checked.
+/// Consecutive blocks as the bytes that they are in the file and between nodes (docs/format.md, "The content of a run"). The
+/// columns are whole; nothing else is checked: that is ``firstFault(after:timestamp:lanes:)``.
 public struct BlockRun: Hashable, Sendable {
     /// The height of the first block.
     public let firstHeight: Int
     /// How many blocks there are, 1 to 256.
     public let count: Int
-    /// The columns.
+    /// The columns, one after the other: timestamps, hashes, where each text ends, texts, origins.
     public let content: [UInt8]
 
-    /// `nil` unless the columns of so many blocks take exactly these bytes, and are within the limits of a run.
+    /// Takes bytes that came from elsewhere; `nil` unless the columns of so many blocks take exactly these bytes, and are
+    /// within the limits of a run: 256 blocks and 64 KiB of text, or one block.
     public init?(firstHeight: Int, count: Int, content: [UInt8]) {
         let isWhole = content.withUnsafeBytes { bytes in
             guard let view = RunView(bytes, count: count) else { return false }
@@ -40,7 +41,7 @@ public struct BlockRun: Hashable, Sendable {
     /// - Parameters:
     ///   - previousHash: the hash of the block before, which is good.
     ///   - timestamp: that block's timestamp.
-    ///   - lanes: for a list that was hashed by OpenSSL before; what comes from elsewhere is hashed by it.
+    ///   - lanes: for blocks that OpenSSL has hashed before; ``HashLanes/none`` for what comes from elsewhere.
     public func firstFault(
         after previousHash: Hash, timestamp: Int64, lanes: HashLanes = .none
     ) -> ValidationFault? {
@@ -115,7 +116,8 @@ public struct BlockRun: Hashable, Sendable {
         return builder.finish().first.map(BlockRun.init)
     }
 
-    /// Consecutive blocks as runs. The first one's height and what each follows is for the caller to see to.
+    /// Consecutive blocks as runs, each as long as it may be. The first one's height and what each block follows is for the
+    /// caller to see to.
     public static func runs(of blocks: [Block]) -> [BlockRun] {
         guard let first = blocks.first else { return [] }
         var builder = RunBuilder(height: first.height)

@@ -1,6 +1,6 @@
 // A SHA-256 hash as a value: four words, no heap allocation.
 
-/// A SHA-256 hash of 32 bytes (FIPS 180-4).
+/// A SHA-256 hash of 32 bytes (FIPS 180-4). Printed, it is 64 lower-case hexadecimal digits.
 public struct Hash: Hashable, Sendable {
     /// The size of a hash in bytes.
     public static let sizeBytes = 32

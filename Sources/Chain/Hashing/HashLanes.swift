@@ -2,15 +2,17 @@
 
 import CLanes
 
-/// How the stored hashes of many blocks are confirmed at once. It is only ever a confirmation: what is not confirmed is
-/// hashed by OpenSSL before anything is said of it, so that a fault in here makes validation slow, and never wrong.
+/// How the stored hashes of many blocks are confirmed at once.
+///
+/// It is only ever a confirmation: what is not confirmed is hashed by OpenSSL before anything is said of it, so that a fault
+/// in here makes validation slow, and never wrong.
 public struct HashLanes: Sendable {
     typealias Compress =
         @Sendable (
             UnsafeMutablePointer<UInt32>, UnsafePointer<UnsafePointer<UInt8>?>, UnsafePointer<UInt32>
         ) -> Void
 
-    /// What it is called in settings and answers.
+    /// What it is called in settings and answers: `avx512`, `sha-ni`, `avx2` or `openssl`.
     public let name: String
     /// How many messages are hashed at once; 1 for one after the other, by OpenSSL.
     let width: Int
@@ -42,7 +44,7 @@ public struct HashLanes: Sendable {
     /// No lanes: one message after the other, by OpenSSL.
     public static let none = HashLanes(name: "openssl", width: 1, messagesMin: .max) { _, _, _ in }
 
-    /// What this processor has, the fastest first; the last one is `none`.
+    /// What this processor has, the fastest first; the last one is ``none``.
     public static let all: [HashLanes] = {
         let shaNI = HashLanes(CLANES_SHA_NI, name: "sha-ni", messagesMin: 2)
         // Sixteen lanes take as long as eight messages do with SHA-NI.
@@ -51,10 +53,10 @@ public struct HashLanes: Sendable {
         return [avx512, shaNI, HashLanes(CLANES_AVX2, name: "avx2", messagesMin: 5)].compactMap { $0 } + [none]
     }()
 
-    /// The fastest.
+    /// The fastest that this processor has.
     public static var best: HashLanes { all[0] }
 
-    /// The one of a name, if this processor has it.
+    /// The one of a ``name``; `nil` if there is none of that name, or this processor does not have it.
     public init?(name: String) {
         guard let lanes = HashLanes.all.first(where: { $0.name == name }) else { return nil }
         self = lanes

@@ -79,7 +79,7 @@ enum SHA256 {
 }
 
 extension Hash {
-    /// The SHA-256 of plain bytes.
+    /// The SHA-256 of plain bytes: `Array(text.utf8).withUnsafeBytes { Hash(sha256: $0) }`.
     public init(sha256 bytes: UnsafeRawBufferPointer) {
         self = SHA256.hash(bytes)
     }

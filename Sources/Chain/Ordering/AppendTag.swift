@@ -8,7 +8,7 @@ public struct AppendID: Hashable, Sendable {
     /// Counts the node's appends.
     public let counter: Int
 
-    /// Names an append.
+    /// Names an append. No two of a group have the same name.
     public init(session: Int, counter: Int) {
         self.session = session
         self.counter = counter
@@ -70,7 +70,7 @@ public struct OrderedBatch: Hashable, Sendable {
     /// The hash of the last block.
     public var hash: Hash { runs[runs.count - 1].lastHash }
 
-    /// The blocks as values.
+    /// The blocks as values: each text is copied.
     public var blocks: [Block] {
         var blocks: [Block] = []
         for run in runs { blocks += run.blocks(after: blocks.last?.hash ?? previousHash) }

@@ -3,7 +3,8 @@
 extension BlockList {
     /// What would become of appends now, in their order; the list is not changed. Each one that is refused fails alone.
     ///
-    /// - Throws: `AppendError` of the database.
+    /// - Returns: the answer to each request, and the batch that an engine is to be asked to order.
+    /// - Throws: ``AppendError`` of the database.
     public func plan(_ requests: [AppendRequest]) async throws(AppendError) -> AppendPlan {
         do throws(WriteError) {
             return try await writer.plan(requests, now: nowSeconds)
@@ -13,12 +14,12 @@ extension BlockList {
     }
 
     /// Puts batches that an engine has ordered at the end of the list: their blocks are final. A power cut, though not the
-    /// end of the process, may take them back until `sync` is called.
+    /// end of the process, may take them back until ``sync()`` is called.
     ///
     /// - Parameters:
     ///   - batches: consecutive, from the head on, where all of the list is final already.
     ///   - isOwn: whether this list planned them itself, so that they need not be checked.
-    /// - Throws: `ReceptionError`; nothing is changed then.
+    /// - Throws: ``ReceptionError``; nothing is changed then.
     public func append(_ batches: [OrderedBatch], isOwn: Bool = false) async throws(ReceptionError) {
         guard let first = batches.first else { return }
         if !isOwn {
@@ -42,6 +43,7 @@ extension BlockList {
     /// Makes the list durable.
     ///
     /// - Returns: the height and the hash of the head that is on disk.
+    /// - Throws: ``ReceptionError`` of the database.
     public func sync() async throws(ReceptionError) -> (height: Int, hash: Hash) {
         do throws(WriteError) {
             let head = try await writer.sync()
@@ -54,6 +56,7 @@ extension BlockList {
     /// Says that the list up to one of its blocks is final.
     ///
     /// - Returns: false if it has another block there, or none.
+    /// - Throws: ``ReceptionError`` of the database.
     public func finalize(upTo height: Int, hash: Hash) async throws(ReceptionError) -> Bool {
         do throws(WriteError) {
             return try await writer.finalize(height, hash)
@@ -65,6 +68,7 @@ extension BlockList {
     /// Says that a batch whose blocks the list has is final, and remembers its tags.
     ///
     /// - Returns: false if it has other blocks there, or none.
+    /// - Throws: ``ReceptionError`` of the database.
     public func keep(_ batch: OrderedBatch) async throws(ReceptionError) -> Bool {
         do throws(WriteError) {
             return try await writer.finalize(batch.height, batch.hash, keeping: batch)
@@ -76,7 +80,7 @@ extension BlockList {
     /// Takes the blocks after one of the list's out of it, which makes orphans of them; up to that one the list is final.
     ///
     /// - Returns: `nil` if there are none.
-    /// - Throws: `ReceptionError`; `.conflict` if one of them is final.
+    /// - Throws: ``ReceptionError``; ``ReceptionError/conflict(height:)`` if one of them is final.
     public func cut(after height: Int, hash: Hash) async throws(ReceptionError) -> AdoptionResult? {
         guard try await finalize(upTo: height, hash: hash) else { throw .listMoved }
         guard height < status.height else { return nil }
@@ -94,21 +98,29 @@ extension BlockList {
     }
 
     /// The heights of the blocks of an append that an engine ordered in the last 24 hours; `nil` if the list has none.
+    ///
+    /// - Throws: ``ReadError``.
     public func heights(of id: AppendID) async throws(ReadError) -> Range<Int>? {
         try await reading { reader throws(ReadError) in try await reader.heights(of: id) }
     }
 
     /// The tags of the appends whose first blocks stand at these heights.
+    ///
+    /// - Throws: ``ReadError``.
     public func tags(_ heights: Range<Int>) async throws(ReadError) -> [AppendTag] {
         try await reading { reader throws(ReadError) in try await reader.tags(heights) }
     }
 
     /// The height of the first block that has a tag; `nil` if none has.
+    ///
+    /// - Throws: ``ReadError``.
     public func firstTagHeight() async throws(ReadError) -> Int? {
         try await reading { reader throws(ReadError) in try await reader.firstTagHeight() }
     }
 
     /// Whether tags of the last 24 hours may have been lost with a page: whether an append was made can't be told then.
+    ///
+    /// - Throws: ``ReadError``.
     public func mayLackTags() async throws(ReadError) -> Bool {
         let time = try await reading { reader throws(ReadError) in try await reader.lostTagsTime() }
         return time > nowSeconds - Idempotency.lifetimeSeconds
@@ -118,6 +130,7 @@ extension BlockList {
     ///
     /// - Parameter id: goes on after this one; 0 for the oldest.
     /// - Returns: some blocks, and the id to go on after; `nil` at the end.
+    /// - Throws: ``AppendError`` of the database.
     public func pendingOrphans(after id: Int) async throws(AppendError) -> (blocks: [Block], lastID: Int?) {
         do throws(WriteError) {
             return try await writer.pendingOrphans(after: id, now: nowSeconds)
@@ -127,6 +140,8 @@ extension BlockList {
     }
 
     /// Forgets the tags that came with a list that is not taken.
+    ///
+    /// - Throws: ``AppendError`` of the database.
     public func forgetTags(above height: Int) async throws(AppendError) {
         do throws(WriteError) {
             try await writer.forgetTags(above: height)

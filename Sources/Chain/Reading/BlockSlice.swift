@@ -42,7 +42,9 @@ public struct BlockSlice: Sendable {
         content.withUnsafeBytes { bytes in RunView(bytes, count: runBlocks)?.timestamp(firstIndex + count - 1) }
     }
 
-    /// Calls `body` with each block in turn. What it is given is valid during the call only.
+    /// Calls `body` with each block in turn, without copying texts. What it is given is valid during the call only.
+    ///
+    /// - Throws: what `body` throws, which ends the walk.
     public func forEachBlock<Failure: Error>(_ body: (BlockView) throws(Failure) -> Void) throws(Failure) {
         // The buffer's closure can't throw a typed error, so it is carried out by hand.
         let result: Result<Void, Failure> = content.withUnsafeBytes { bytes in
@@ -67,7 +69,7 @@ public struct BlockSlice: Sendable {
         try result.get()
     }
 
-    /// The blocks as values of their own.
+    /// The blocks as values of their own: each text is copied.
     public var blocks: [Block] {
         var blocks: [Block] = []
         blocks.reserveCapacity(count)
@@ -76,7 +78,7 @@ public struct BlockSlice: Sendable {
     }
 }
 
-/// A block whose text is still among the bytes that it was read from.
+/// A block whose text is still among the bytes that it was read from: see ``BlockSlice/forEachBlock(_:)``.
 public struct BlockView {
     /// The place of the block in the list.
     public let height: Int
@@ -91,7 +93,7 @@ public struct BlockView {
     /// The text as UTF-8, valid as long as the view may be used.
     public let data: UnsafeRawBufferPointer
 
-    /// The block as a value of its own.
+    /// The block as a value of its own: its text is copied.
     public var block: Block {
         Block(
             height: height, timestamp: timestamp, data: String(decoding: data, as: UTF8.self),
@@ -99,8 +101,12 @@ public struct BlockView {
     }
 }
 
-/// The pieces of a range, a few read at once as they are asked for.
+/// The pieces of a range, a few read at once as they are asked for, so that a walk over any list takes little memory.
+///
+/// Iterating throws ``ReadError``: ``ReadError/damaged(height:)`` where a block fails its check, and
+/// ``ReadError/listChanged`` where blocks were replaced meanwhile, so that what follows does not continue what was read.
 public struct BlockSlices: AsyncSequence, Sendable {
+    /// A piece.
     public typealias Element = BlockSlice
 
     let list: BlockList
@@ -130,6 +136,8 @@ public struct BlockSlices: AsyncSequence, Sendable {
         }
 
         /// The next piece; `nil` at the end of the range or of the list.
+        ///
+        /// - Throws: ``ReadError``. Whoever asks again after that reads the same piece again.
         public mutating func next() async throws(ReadError) -> BlockSlice? {
             if ahead.isEmpty { try await readOn() }
             guard let slice = ahead.popLast() else { return nil }

@@ -4,8 +4,9 @@ extension BlockList {
     /// Rebuilds the file beside the old one, which is read and appended to meanwhile, and puts it in the old one's place;
     /// appends are refused only while what came last is copied. The old file is kept.
     ///
-    /// - Returns: `nil` if nothing is wrong with the structure of the file.
-    /// - Throws: `RebuildError`; the old file is still there.
+    /// - Parameter sources: are asked, in order, for the blocks that cannot be read.
+    /// - Returns: what was done; `nil` if nothing is wrong with the structure of the file.
+    /// - Throws: ``RebuildError``; the old file is still there.
     public func rebuild(from sources: [RebuildSource]) async throws(RebuildError) -> RebuildReport? {
         guard try await isStructureDamaged() else { return nil }
         guard state.beginRebuilding() else { throw .underWay }
@@ -62,8 +63,11 @@ extension BlockList {
 
     /// Rebuilds the file of a list that nobody has open, also if it can't be opened any more, whatever is wrong with it.
     ///
-    /// - Parameter now: in whole seconds since the Unix epoch.
-    /// - Throws: `RebuildError`; the old file is still there.
+    /// - Parameters:
+    ///   - path: the database.
+    ///   - sources: are asked, in order, for the blocks that cannot be read.
+    ///   - now: the time, in whole seconds since the Unix epoch.
+    /// - Throws: ``RebuildError``; the old file is still there.
     public static func rebuild(
         path: String, from sources: [RebuildSource], now: Int64
     ) async throws(RebuildError) -> RebuildReport {

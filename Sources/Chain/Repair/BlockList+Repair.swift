@@ -4,9 +4,11 @@ extension BlockList {
     // MARK: Scrub
 
     /// Checks the next piece of what is at rest: the list, then the orphans that are still to be appended again. Damaged
-    /// blocks are in `status` from then on, and what is good again is not. What the index of identities lacks is added.
+    /// blocks are in ``status`` from then on, and what is good again is not. What the index of identities lacks is added.
     ///
-    /// - Throws: `RepairError`; the step can be made again.
+    /// - Parameter place: ``ScrubPlace/start``, then what the step before answered.
+    /// - Returns: what was found, and where to go on. How fast to go on is for the caller to say.
+    /// - Throws: ``RepairError``; the step can be made again.
     public func scrub(from place: ScrubPlace) async throws(RepairError) -> ScrubStep {
         switch place.part {
         case .blocks(let first): return try await scrubBlocks(from: first)
@@ -20,7 +22,7 @@ extension BlockList {
     /// Checks the structure of the tables beside that of the runs, which the scrub walks block by block.
     ///
     /// - Returns: what is wrong, in a line; `nil` if nothing is.
-    /// - Throws: `ReadError` other than damage.
+    /// - Throws: ``ReadError`` other than damage.
     public func tablesFault() async throws(ReadError) -> String? {
         for table in StoreFile.smallTables {
             guard let fault = try await scrubReader.structureFault(table: table) else { continue }
@@ -82,9 +84,9 @@ extension BlockList {
 
     // MARK: Repair
 
-    /// The damaged blocks around one that is said to be damaged; `nil` if it is good, which `status` then knows too.
+    /// The damaged blocks around one that is said to be damaged; `nil` if it is good, which ``status`` then knows too.
     ///
-    /// - Throws: `ReadError` other than damage.
+    /// - Throws: ``ReadError`` other than damage.
     public func damagedRange(at height: Int) async throws(ReadError) -> DamagedRange? {
         let replacements = state.replacements
         let end = state.head.height + 1
@@ -108,7 +110,7 @@ extension BlockList {
     ///   - candidates: consecutive blocks of the member's list, all that are damaged in a row.
     ///   - source: the member, for the record.
     /// - Returns: what was replaced; empty if nothing is damaged there.
-    /// - Throws: `RepairError`; the list is as it was.
+    /// - Throws: ``RepairError``; the list is as it was.
     @discardableResult
     public func repair(with candidates: [BlockRun], source: String) async throws(RepairError) -> [Repair] {
         try await repair(by: .member(source, candidates))
@@ -116,15 +118,18 @@ extension BlockList {
 
     /// Puts blocks right of which only the stored hash is damaged: their parts give the one that the next block follows.
     ///
-    /// - Throws: `RepairError`; the list is as it was.
+    /// - Returns: what was put right; empty if nothing is damaged there.
+    /// - Throws: ``RepairError``; the list is as it was.
     @discardableResult
     public func repairHashes(at heights: Range<Int>) async throws(RepairError) -> [Repair] {
         try await repair(by: .ownParts(heights))
     }
 
-    /// Takes what the parts of a damaged head give, as an operator decided.
+    /// Takes what the parts of a damaged head give, as an operator decided: no block after it says what it was. It is recorded
+    /// as a repair.
     ///
-    /// - Throws: `RepairError`; the list is as it was.
+    /// - Returns: what was put right; empty if the head is good.
+    /// - Throws: ``RepairError``; the list is as it was.
     @discardableResult
     public func acceptHead() async throws(RepairError) -> [Repair] {
         try await repair(by: .acceptedHead)

@@ -1,6 +1,6 @@
 // What is told of the rebuilding of a file: values only.
 
-/// Blocks of a member's list.
+/// Blocks of a member's list, for a file that has lost some: anything that holds a copy of the list.
 public struct RebuildSource: Sendable {
     /// The member, for the record.
     public let name: String
@@ -9,6 +9,10 @@ public struct RebuildSource: Sendable {
         @Sendable (_ after: (height: Int, hash: Hash)) async throws -> @Sendable () async throws -> BlockRun?
 
     /// Makes a source.
+    ///
+    /// - Parameters:
+    ///   - name: the member, for the record.
+    ///   - blocks: asks for the blocks after one; each call of what it answers gives the next ones, `nil` at the end.
     public init(
         name: String,
         blocks:
@@ -26,9 +30,9 @@ public struct RebuildReport: Hashable, Sendable {
     public let keptPath: String
     /// The height of the head.
     public let height: Int
-    /// What could not be read, and came from members.
+    /// The heights that could not be read, and came from sources; ascending.
     public let filledHeights: [Range<Int>]
-    /// What else could not be read whole.
+    /// The tables beside that of the blocks that could not be read whole.
     public let incompleteTables: [String]
 }
 

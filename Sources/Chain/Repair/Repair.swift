@@ -20,14 +20,16 @@ public struct DamagedRange: Hashable, Sendable {
     /// genesis.
     public let before: (height: Int, hash: Hash)
 
+    /// Compares the heights, and the block before them.
     public static func == (left: DamagedRange, right: DamagedRange) -> Bool {
         left.heights == right.heights && left.before == right.before
     }
 
+    /// Hashes the heights.
     public func hash(into hasher: inout Hasher) { hasher.combine(heights) }
 }
 
-/// Where a scrub goes on.
+/// Where a scrub goes on: what ``BlockList/scrub(from:)`` is given next.
 public struct ScrubPlace: Hashable, Sendable {
     enum Part: Hashable {
         case blocks(from: Int)
@@ -42,9 +44,9 @@ public struct ScrubPlace: Hashable, Sendable {
 
 /// What a step of a scrub found.
 public struct ScrubStep: Sendable {
-    /// Where the next one goes on; `ScrubPlace.start` after the last one of a pass.
+    /// Where the next one goes on; ``ScrubPlace/start`` after the last one of a pass.
     public let next: ScrubPlace
-    /// Bytes that were read.
+    /// Bytes that were read, for keeping to a rate.
     public let sizeBytes: Int
     /// The heights that are damaged, ascending.
     public var damagedHeights: [Int] = []
@@ -74,8 +76,7 @@ public enum RepairError: Error, Hashable, Sendable, CustomStringConvertible {
     /// One line.
     public var description: String {
         switch self {
-        case .invalid(let fault):
-            "block \(fault.height), \(fault.kind.rawValue): expected \(fault.expected), found \(fault.found)"
+        case .invalid(let fault): "\(fault)"
         case .unconfirmed: "its blocks are not those that the blocks around them name"
         case .incomplete: "the blocks beside them cannot be read either"
         case .structure(let error): "the structure of the file is damaged (\(error))"

@@ -22,7 +22,7 @@ public struct Orphan: Hashable, Sendable {
     public let state: State
 }
 
-/// What one step of `BlockList.tidy` did.
+/// What one step of ``BlockList/tidy()`` did.
 public enum TidyResult: Hashable, Sendable {
     /// There was nothing to do.
     case done

@@ -34,10 +34,12 @@ public struct Reception: Sendable {
     /// Checks consecutive blocks and stores them, in a transaction for every 2 MiB.
     ///
     /// - Parameters:
+    ///   - runs: the blocks, in order.
     ///   - tags: those of the blocks, which are stored with the first of them.
-    ///   - latestTimestamp: the first block that is later, and what follows it, is not taken.
+    ///   - latestTimestamp: the first block that is later, and what follows it, is not taken. In whole seconds since the Unix
+    ///     epoch.
     /// - Returns: false if not all was taken for that reason: the list counts only up to there.
-    /// - Throws: `ReceptionError`; after a fault of the sender's, what was staged of its list is dropped.
+    /// - Throws: ``ReceptionError``; after a fault of the sender's, what was staged of its list is dropped.
     public mutating func take(
         _ runs: [BlockRun], tags: [AppendTag] = [], latestTimestamp: Int64
     ) async throws(ReceptionError) -> Bool {
@@ -91,8 +93,9 @@ public struct Reception: Sendable {
     /// Adopts what was received, if it is better than our list. What it replaces becomes orphans, and those of them that
     /// this node acknowledged are appended again with it.
     ///
+    /// - Parameter terms: what is known of the sender's list, and what an operator decided.
     /// - Returns: what was adopted; `nil` if the blocks are in the list already.
-    /// - Throws: `ReceptionError`.
+    /// - Throws: ``ReceptionError``; ``ReceptionError/oursIsAsGood`` if it is not better.
     public func adopt(_ terms: AdoptionTerms) async throws(ReceptionError) -> AdoptionResult? {
         guard let staged else {
             // What followed our head is in the list, and as final here as where it comes from.

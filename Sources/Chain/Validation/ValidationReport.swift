@@ -4,7 +4,7 @@
 public struct ValidationReport: Hashable, Sendable {
     /// The height of the head that the validation went up to.
     public let height: Int
-    /// The blocks that were found good before the first fault, or all of them.
+    /// How many blocks were found good: those before the first fault, or all, with the genesis.
     public let blocks: Int
     /// The first fault; `nil` if the list is valid.
     public let fault: ValidationFault?
@@ -13,7 +13,7 @@ public struct ValidationReport: Hashable, Sendable {
     public var isValid: Bool { fault == nil }
 }
 
-/// What is wrong with a block. It holds no text of a client.
+/// What is wrong with a block. It holds no text of a client. See <doc:Validation>.
 public struct ValidationFault: Hashable, Sendable {
     /// The kinds of fault, in the order in which a block is checked.
     public enum Kind: String, Sendable {
@@ -39,9 +39,14 @@ public struct ValidationFault: Hashable, Sendable {
     public let found: String
 }
 
+extension ValidationFault: CustomStringConvertible {
+    /// One line: the height, the kind, what should be there and what is.
+    public var description: String { "block \(height), \(kind.rawValue): expected \(expected), found \(found)" }
+}
+
 /// How far a validation is.
 public struct ValidationProgress: Hashable, Sendable {
-    /// Blocks checked so far.
+    /// Blocks checked so far, all of those before them too.
     public let blocks: Int
     /// Blocks to check in all.
     public let blocksTotal: Int

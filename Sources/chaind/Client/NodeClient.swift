@@ -59,17 +59,19 @@ struct NodeClient: Sendable {
     }
 
     let url: String
+    private let credentials: NodeCredentials
     private let patience: Patience
     private let client: HTTPClient
 
     /// - Parameter url: where the node answers, such as `http://127.0.0.1:8000`.
-    init(url: String, patience: Patience = Patience()) throws(CommandError) {
+    init(url: String, credentials: NodeCredentials, patience: Patience = Patience()) throws(CommandError) {
         guard let parts = URLComponents(string: url), ["http", "https"].contains(parts.scheme),
             parts.host?.isEmpty == false, parts.query == nil, parts.fragment == nil
         else {
             throw CommandError("\(url): not a URL such as http://127.0.0.1:8000")
         }
         self.url = String(url.reversed().drop { $0 == "/" }.reversed())
+        self.credentials = credentials
         self.patience = patience
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout = .init(connect: .seconds(10), read: .seconds(Int64(patience.attemptSecondsMax)))
@@ -84,18 +86,15 @@ struct NodeClient: Sendable {
 
     /// Reads.
     func get(_ path: String, answerSizeBytesMax: Int) async throws -> Answer {
-        var request = HTTPClientRequest(url: url + path)
-        request.headers.add(name: "Accept", value: "application/json")
-        return try await send(request, answerSizeBytesMax: answerSizeBytesMax)
+        try await send(request(path, accept: "application/json"), answerSizeBytesMax: answerSizeBytesMax)
     }
 
     /// Sends a JSON object. The key makes attempts to append after the first one safe.
     func post(
         _ path: String, json: [UInt8], idempotencyKey: String? = nil, answerSizeBytesMax: Int
     ) async throws -> Answer {
-        var request = HTTPClientRequest(url: url + path)
+        var request = request(path, accept: "application/json")
         request.method = .POST
-        request.headers.add(name: "Accept", value: "application/json")
         request.headers.add(name: "Content-Type", value: "application/json")
         if let idempotencyKey { request.headers.add(name: "Idempotency-Key", value: idempotencyKey) }
         request.body = .bytes(json)
@@ -104,11 +103,17 @@ struct NodeClient: Sendable {
 
     /// Begins to listen to events. The answer fails where nothing comes for as long as an attempt may take.
     func listen(_ path: String, lastEventID: String?) async throws -> HTTPClientResponse {
-        var request = HTTPClientRequest(url: url + path)
-        request.headers.add(name: "Accept", value: "text/event-stream")
+        var request = request(path, accept: "text/event-stream")
         if let lastEventID { request.headers.add(name: "Last-Event-ID", value: lastEventID) }
         // A deadline would be that of all of the body.
         return try await client.execute(request, deadline: .distantFuture)
+    }
+
+    private func request(_ path: String, accept: String) -> HTTPClientRequest {
+        var request = HTTPClientRequest(url: url + path)
+        request.headers.add(name: "Accept", value: accept)
+        credentials.apply(to: &request)
+        return request
     }
 
     /// Sends until there is an answer. Cancelling ends the pauses, not an attempt that is on its way.

@@ -7,6 +7,7 @@ import Foundation
 struct ReachedNode: ParsableArguments {
     @Option(help: "The node, as its URL. (default: http://127.0.0.1:8000)")
     var url = "http://127.0.0.1:8000"
+    @OptionGroup var shown: ShownCredentials
 
     /// Does work with the node.
     ///
@@ -14,9 +15,9 @@ struct ReachedNode: ParsableArguments {
     func with(
         patience: NodeClient.Patience = .init(), _ work: @escaping @Sendable (ReadNode) async throws -> Void
     ) async throws {
-        try await cancelledBySignal { [url] in
+        try await cancelledBySignal { [url, shown] in
             do {
-                let client = try NodeClient(url: url, patience: patience)
+                let client = try NodeClient(url: url, credentials: try shown.credentials(), patience: patience)
                 let outcome: Result<Void, any Error>
                 do {
                     outcome = .success(try await work(ReadNode(client: client)))

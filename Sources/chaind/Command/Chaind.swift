@@ -16,7 +16,8 @@ struct Chaind: AsyncParsableCommand {
                     Append.self, HeadBlock.self, Get.self, List.self, Watch.self, Status.self, Export.self,
                 ]),
             CommandGroup(name: "On a database", subcommands: [Verify.self, Import.self, RepairFile.self]),
-            CommandGroup(name: "What an operator decides", subcommands: [Join.self, Forget.self, Adopt.self]),
+            CommandGroup(
+                name: "What an operator decides", subcommands: [Join.self, Forget.self, Adopt.self, Token.self]),
         ]
     )
 

@@ -34,6 +34,8 @@ struct Import: AsyncParsableCommand {
     @Option(help: "A node that runs, instead of --data-dir, such as http://127.0.0.1:8000. (--lines)")
     var url: String?
 
+    @OptionGroup var shown: ShownCredentials
+
     @Option(Settings.dataSizeBytesMax) var dataSizeBytesMax: Int?
 
     @Option(help: "A JSON file with settings, as for serve. (default: none; environment: CHAIND_CONFIG)")
@@ -99,7 +101,7 @@ struct Import: AsyncParsableCommand {
             showsProgress: showsProgress)
         let destination: any ImportDestination
         if let url {
-            destination = try NodeDestination(url: url)
+            destination = try NodeDestination(url: url, credentials: try shown.credentials())
         } else {
             destination = try await DatabaseDestination(
                 path: try databasePath(source), dataSizeBytesMax: sizeBytesMax)

@@ -17,11 +17,21 @@ struct NodeEngine {
     let isRequired: Bool
 }
 
+/// Who may use a node, and how.
+struct NodeAccess {
+    let credentialFiles: Credentials.Files
+    /// The names under which it may be asked.
+    let hostNames: [String]
+    /// Other origins whose pages may use it.
+    let origins: Set<String>
+}
+
 /// A node as its settings describe it.
 struct Node {
     let host: String
     let port: Int
     let location: NodeLocation
+    let access: NodeAccess
     let syncFilePath: String
     let replicaSettings: ReplicaSettings
     let dataDirectory: String
@@ -46,12 +56,14 @@ struct Node {
         var logger = Logger(label: "chaind")
         logger.logLevel = logLevel
         raiseOpenFileLimit(connectionsMax: limits.connectionsMax, logger: logger)
+        let credentials = try Credentials(files: access.credentialFiles)
         try makeDirectory(dataDirectory)
-        let client = PeerClient()
+        let client = PeerClient(credentials: { credentials.member })
         let outcome: Result<Void, any Error>
         do {
             try await withEtcd { etcd in
-                try await serve(transport: client.transport, etcd: etcd, watch: watch, logger: logger)
+                try await serve(
+                    transport: client.transport, etcd: etcd, credentials: credentials, watch: watch, logger: logger)
             }
             outcome = .success(())
         } catch {
@@ -85,12 +97,16 @@ struct Node {
         }
     }
 
-    private func serve(transport: Transport, etcd: Etcd?, watch: NodeWatch, logger: Logger) async throws {
+    private func serve(
+        transport: Transport, etcd: Etcd?, credentials: Credentials, watch: NodeWatch, logger: Logger
+    ) async throws {
         let time = GroupTime(ownClock: systemSeconds, nowSeconds: monotonicSeconds)
         let list = try await open(time: time, transport: transport, logger: logger)
         let outcome: Result<Void, any Error>
         do {
-            try await serve(list, time: time, transport: transport, etcd: etcd, watch: watch, logger: logger)
+            try await serve(
+                list, time: time, transport: transport, etcd: etcd, credentials: credentials, watch: watch,
+                logger: logger)
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -138,7 +154,8 @@ struct Node {
     }
 
     private func serve(
-        _ list: BlockList, time: GroupTime, transport: Transport, etcd: Etcd?, watch: NodeWatch, logger: Logger
+        _ list: BlockList, time: GroupTime, transport: Transport, etcd: Etcd?, credentials: Credentials,
+        watch: NodeWatch, logger: Logger
     ) async throws {
         // The members have to be told where this node is before it listens.
         let port = port == 0 ? try FreePort.find(host: host) : port
@@ -164,8 +181,13 @@ struct Node {
         let group = GroupService(
             replica: replica, syncFile: syncFile, wakeUp: wakeUp, listening: listening,
             stopSeconds: Double(shutdownTimeoutSeconds) / 2)
+        let gate = RequestGate(
+            hosts: HostNames(access.hostNames), origins: access.origins, credentials: credentials,
+            requests: limits.clientRequestsPerSecond > 0
+                ? ClientRequests(perSecondMax: limits.clientRequestsPerSecond, nowSeconds: monotonicSeconds) : nil)
         let server = try makeHTTPServer(
-            replica: replica, host: host, port: port, limits: limits, watch: watch, nodeID: nodeID, logger: logger
+            replica: replica, host: host, port: port, gate: gate, limits: limits, watch: watch, nodeID: nodeID,
+            logger: logger
         ) { [host, databasePath] address in
             isListening.yield()
             isOrderListening.yield()
@@ -180,6 +202,9 @@ struct Node {
             .init(service: server),
             .init(
                 service: BackgroundValidation(list: list, verification: watch.verification, logger: logger),
+                successTerminationBehavior: .ignore),
+            .init(
+                service: CredentialsReloading(credentials: credentials, logger: logger),
                 successTerminationBehavior: .ignore),
             // Stopped before, while the members can still fetch what only this node has.
             .init(service: group),

@@ -25,6 +25,7 @@ struct RepairFile: AsyncParsableCommand {
 
     @Argument(help: "The database.", completion: .file()) var file: String
     @Option(help: "The member that has the list, as its URL.") var from: String?
+    @OptionGroup var shown: ShownCredentials
     @Flag(help: "Take what the data of the damaged head gives.") var acceptHead = false
 
     func validate() throws {
@@ -50,7 +51,13 @@ struct RepairFile: AsyncParsableCommand {
         guard try await cancelledBySignal({ [file] in try await RepairFile.isDamaged(file) }) else {
             throw commandFailure("\(file): nothing is damaged")
         }
-        let client = PeerClient()
+        let credentials: NodeCredentials
+        do {
+            credentials = try shown.credentials()
+        } catch {
+            throw commandFailure(error)
+        }
+        let client = PeerClient(credentials: { credentials })
         let outcome: Result<RebuildReport, any Error>
         do {
             let source = RebuildSource(address, transport: client.transport)

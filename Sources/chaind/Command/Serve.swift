@@ -31,6 +31,9 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.queueSizeBytesMax) var queueSizeBytesMax: Int?
     @Option(Settings.bufferSizeBytesMax) var bufferSizeBytesMax: Int?
     @Option(Settings.connectionsMax) var connectionsMax: Int?
+    @Option(Settings.clientConnectionsMax) var clientConnectionsMax: Int?
+    @Option(Settings.clientRequestsPerSecond) var clientRequestsPerSecond: Int?
+    @Option(Settings.headerTimeoutSeconds) var headerTimeoutSeconds: Int?
     @Option(Settings.bodyTimeoutSeconds) var bodyTimeoutSeconds: Int?
     @Option(Settings.idleTimeoutSeconds) var idleTimeoutSeconds: Int?
     @Option(Settings.listenersMax) var listenersMax: Int?
@@ -41,6 +44,16 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.readers) var readers: Int?
     @Option(Settings.hashesMax) var hashesMax: Int?
     @Option(Settings.hashing) var hashing: HashLanes?
+
+    @Option(Settings.tlsCertificate) var tlsCert: String?
+    @Option(Settings.tlsKey) var tlsKey: String?
+    @Option(Settings.tlsCA) var tlsCa: String?
+    @Flag(Settings.tlsRequireClients) var tlsRequireClients = false
+    @Option(Settings.tokensFile) var tokensFile: String?
+    @Option(Settings.memberTokenFile) var memberTokenFile: String?
+    @Option(Settings.allowHost) var allowHost: String?
+    @Option(Settings.allowOrigin) var allowOrigin: String?
+    @Flag(Settings.insecure) var insecure = false
 
     @Option(Settings.etcd) var etcd: String?
     @Option(Settings.etcdPrefix) var etcdPrefix: String?
@@ -87,12 +100,22 @@ struct Serve: AsyncParsableCommand {
             try source.value(Settings.scrubMegabytesPerSecond, flag: scrubMegabytesPerSecond) << 20
         let host = try source.value(Settings.host, flag: host)
         let port = try source.value(Settings.port, flag: port)
+        let credentialFiles = try credentialFiles(source)
+        let location = try NodeLocation(
+            host: host, url: try source.value(Settings.url, flag: url),
+            join: try source.value(Settings.join, flag: join), speaksTLS: credentialFiles.tls != nil)
+        if !NodeLocation.isLoopback(host), try !source.value(Settings.insecure, flag: insecure ? true : nil) {
+            try Serve.checkIsClosed(credentialFiles, host: host)
+        }
         return Node(
             host: host,
             port: port,
-            location: try NodeLocation(
-                host: host, url: try source.value(Settings.url, flag: url),
-                join: try source.value(Settings.join, flag: join)),
+            location: location,
+            access: NodeAccess(
+                credentialFiles: credentialFiles,
+                hostNames: [host, location.url?.host].compactMap(\.self)
+                    + Serve.parts(try source.value(Settings.allowHost, flag: allowHost)),
+                origins: try Serve.origins(try source.value(Settings.allowOrigin, flag: allowOrigin))),
             syncFilePath: try source.value(Settings.syncFile, flag: syncFile),
             replicaSettings: replicaSettings,
             dataDirectory: dataDirectory,
@@ -101,7 +124,11 @@ struct Serve: AsyncParsableCommand {
             limits: HTTPServerLimits(
                 dataSizeBytesMax: dataSizeBytesMax,
                 connectionsMax: try source.value(Settings.connectionsMax, flag: connectionsMax),
+                clientConnectionsMax: try source.value(Settings.clientConnectionsMax, flag: clientConnectionsMax),
+                clientRequestsPerSecond: try source.value(
+                    Settings.clientRequestsPerSecond, flag: clientRequestsPerSecond),
                 bufferSizeBytesMax: try source.value(Settings.bufferSizeBytesMax, flag: bufferSizeBytesMax),
+                headerTimeoutSeconds: try source.value(Settings.headerTimeoutSeconds, flag: headerTimeoutSeconds),
                 bodyTimeoutSeconds: try source.value(Settings.bodyTimeoutSeconds, flag: bodyTimeoutSeconds),
                 idleTimeoutSeconds: try source.value(Settings.idleTimeoutSeconds, flag: idleTimeoutSeconds),
                 listenersMax: try source.value(Settings.listenersMax, flag: listenersMax)),
@@ -111,6 +138,73 @@ struct Serve: AsyncParsableCommand {
             shutdownTimeoutSeconds: try source.value(Settings.shutdownTimeoutSeconds, flag: shutdownTimeoutSeconds),
             engine: try engine(source, replicaSettings),
             logLevel: try source.value(Settings.logLevel, flag: logLevel).level)
+    }
+
+    // MARK: Who may come in
+
+    private func credentialFiles(_ source: SettingSource) throws(SettingError) -> Credentials.Files {
+        let requiresClients = try source.value(Settings.tlsRequireClients, flag: tlsRequireClients ? true : nil)
+        let caPath = try Serve.text(source, Settings.tlsCA, tlsCa)
+        let tls: TLSFiles?
+        switch (
+            try Serve.text(source, Settings.tlsCertificate, tlsCert), try Serve.text(source, Settings.tlsKey, tlsKey)
+        ) {
+        case (let certificatePath?, let keyPath?):
+            tls = TLSFiles(
+                certificatePath: certificatePath, keyPath: keyPath, caPath: caPath, requiresClients: requiresClients)
+        case (nil, nil):
+            guard !requiresClients, caPath == nil else {
+                throw SettingError(description: "tls-ca and tls-require-clients need tls-cert and tls-key")
+            }
+            tls = nil
+        default: throw SettingError(description: "tls-cert and tls-key go together")
+        }
+        guard !requiresClients || caPath != nil else {
+            throw SettingError(description: "tls-require-clients needs tls-ca, which says whose clients may come")
+        }
+        return Credentials.Files(
+            tls: tls, tokensPath: try Serve.text(source, Settings.tokensFile, tokensFile),
+            memberTokenPath: try Serve.text(source, Settings.memberTokenFile, memberTokenFile))
+    }
+
+    /// Where others than this machine reach the node, nobody may listen in, and nobody come who is not known.
+    private static func checkIsClosed(_ files: Credentials.Files, host: String) throws(SettingError) {
+        guard let tls = files.tls else {
+            throw SettingError(
+                description: "host (\(host)): others than this machine reach the node there, so it needs tls-cert and "
+                    + "tls-key; or insecure, where the network lets in nobody else")
+        }
+        guard tls.requiresClients || files.tokensPath != nil else {
+            throw SettingError(
+                description:
+                    "host (\(host)): others than this machine reach the node there, so it needs tokens-file or "
+                    + "tls-require-clients; or insecure, where the network lets in nobody else")
+        }
+    }
+
+    /// Origins as browsers spell them: scheme, host and port, without a path.
+    private static func origins(_ text: String) throws(SettingError) -> Set<String> {
+        var origins: Set<String> = []
+        for part in parts(text) {
+            do {
+                origins.insert(try MemberAddress(part).text)
+            } catch {
+                throw SettingError(description: "allow-origin (\(part)): not an origin such as https://example.com")
+            }
+        }
+        return origins
+    }
+
+    private static func parts(_ text: String) -> [String] {
+        text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    }
+
+    /// A setting that may be left out.
+    private static func text(
+        _ source: SettingSource, _ setting: Setting<String>, _ flag: String?
+    ) throws(SettingError) -> String? {
+        let value = try source.value(setting, flag: flag)
+        return value.isEmpty ? nil : value
     }
 
     /// The engine of consensus, if one is named.
@@ -130,17 +224,13 @@ struct Serve: AsyncParsableCommand {
         settings.mayCompact = try source.value(Settings.etcdCompact, flag: etcdCompact ? true : nil)
         settings.tailSizeBytesMax = try source.value(Settings.etcdTailMegabytes, flag: etcdTailMegabytes) << 20
         settings.quotaSizeBytes = try source.value(Settings.etcdQuotaMegabytes, flag: etcdQuotaMegabytes) << 20
-        func text(_ setting: Setting<String>, _ flag: String?) throws(SettingError) -> String? {
-            let value = try source.value(setting, flag: flag)
-            return value.isEmpty ? nil : value
-        }
         var client = EtcdSettings(
             endpoints: endpoints.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
-        client.userName = try text(Settings.etcdUser, etcdUser)
-        client.caPath = try text(Settings.etcdCA, etcdCa)
-        client.certificatePath = try text(Settings.etcdCertificate, etcdCert)
-        client.keyPath = try text(Settings.etcdKey, etcdKey)
-        if let path = try text(Settings.etcdPasswordFile, etcdPasswordFile) {
+        client.userName = try Serve.text(source, Settings.etcdUser, etcdUser)
+        client.caPath = try Serve.text(source, Settings.etcdCA, etcdCa)
+        client.certificatePath = try Serve.text(source, Settings.etcdCertificate, etcdCert)
+        client.keyPath = try Serve.text(source, Settings.etcdKey, etcdKey)
+        if let path = try Serve.text(source, Settings.etcdPasswordFile, etcdPasswordFile) {
             client.password = try Serve.password(path)
         }
         return NodeEngine(

@@ -56,6 +56,15 @@ enum Settings {
 
     static let connectionsMax = Setting<Int>(
         "connections-max", default: 1_024, in: 1...65_536, help: "How many clients may be connected at once.")
+    static let clientConnectionsMax = Setting<Int>(
+        "client-connections-max", default: 256, in: 1...65_536,
+        help: "How many of these connections may come from one address; more are closed.")
+    static let clientRequestsPerSecond = Setting<Int>(
+        "client-requests-per-second", default: 0, in: 0...1_000_000,
+        help: "How many requests one address may send in a second, without those of members; 0 for any number.")
+    static let headerTimeoutSeconds = Setting<Int>(
+        "header-timeout-seconds", default: 10, in: 1...3_600,
+        help: "How long the head of a request may take from its first byte on, and the greeting of TLS, in seconds.")
     static let bufferSizeBytesMax = Setting<Int>(
         "buffer-size-bytes-max", default: 256 << 20, in: 128 << 20...64 << 30,
         help: "How much memory the requests and answers under way may take together, in bytes.")
@@ -77,6 +86,40 @@ enum Settings {
     static let shutdownTimeoutSeconds = Setting<Int>(
         "shutdown-timeout-seconds", default: 20, in: 1...3_600,
         help: "How long requests that were taken may last after a stop was asked for, in seconds.")
+
+    static let tlsCertificate = Setting<String>(
+        "tls-cert", default: "", acceptsEmpty: true,
+        help:
+            "The file with the certificate of this node and those between it and its authority, in PEM: the node speaks "
+            + "TLS, and shows it to other members.")
+    static let tlsKey = Setting<String>(
+        "tls-key", default: "", acceptsEmpty: true, help: "The file with the key of that certificate, in PEM.")
+    static let tlsCA = Setting<String>(
+        "tls-ca", default: "", acceptsEmpty: true,
+        help:
+            "The file with the certificates by which those of members and clients are judged, in PEM; without it those of "
+            + "the system.")
+    static let tlsRequireClients = Setting<Bool>(
+        "tls-require-clients", help: "Serve only those who show a certificate that tls-ca vouches for.")
+    static let tokensFile = Setting<String>(
+        "tokens-file", default: "", acceptsEmpty: true,
+        help: "The file with the tokens of which one is needed to do anything, as chaind token writes it.")
+    static let memberTokenFile = Setting<String>(
+        "member-token-file", default: "", acceptsEmpty: true,
+        help: "The file with the token that this node shows other members.")
+    static let allowHost = Setting<String>(
+        "allow-host", default: "", acceptsEmpty: true,
+        help:
+            "Names under which the node may be asked besides addresses, localhost and those of host and url, with commas "
+            + "between them; * for any.")
+    static let allowOrigin = Setting<String>(
+        "allow-origin", default: "", acceptsEmpty: true,
+        help:
+            "Origins whose pages may use the node besides its own, as in https://example.com, with commas between them."
+    )
+    static let insecure = Setting<Bool>(
+        "insecure",
+        help: "Listen on other addresses than those of this machine alone without TLS, or without asking who comes.")
 
     static let etcd = Setting<String>(
         "etcd", default: "", acceptsEmpty: true,

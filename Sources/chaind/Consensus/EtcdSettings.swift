@@ -52,32 +52,10 @@ struct EtcdSettings: Sendable {
     ///
     /// - Throws: `CommandError` that names the file that is not what it should be.
     func tlsConfiguration() throws(CommandError) -> TLSConfiguration {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        if let caPath {
-            configuration.trustRoots = .certificates(try certificates(caPath))
-        }
-        switch (certificatePath, keyPath) {
-        case (nil, nil): break
-        case (let certificatePath?, let keyPath?):
-            configuration.certificateChain = try certificates(certificatePath).map { .certificate($0) }
-            do {
-                configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: keyPath, format: .pem))
-            } catch {
-                throw CommandError("etcd: \(keyPath): not a key in a PEM file that can be read")
-            }
-        default: throw CommandError("etcd: a certificate and its key go together")
-        }
-        return configuration
-    }
-
-    private func certificates(_ path: String) throws(CommandError) -> [NIOSSLCertificate] {
-        let failure = CommandError("etcd: \(path): not certificates in a PEM file that can be read")
         do {
-            let certificates = try NIOSSLCertificate.fromPEMFile(path)
-            guard !certificates.isEmpty else { throw failure }
-            return certificates
+            return try .client(caPath: caPath, certificatePath: certificatePath, keyPath: keyPath)
         } catch {
-            throw failure
+            throw CommandError("etcd: \(error)")
         }
     }
 }

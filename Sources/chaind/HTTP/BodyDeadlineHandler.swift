@@ -12,7 +12,10 @@ final class BodyDeadlineHandler: ChannelInboundHandler, RemovableChannelHandler 
 
     private let timeoutSeconds: Int
     private let streamTimeoutSeconds: Int
-    private var isReadingBody = false
+    /// Whether the head of a request has come, and not its end.
+    private(set) var isReadingBody = false
+    /// How many parts of requests came so far.
+    private(set) var partCount = 0
     private var readsStream = false
     private var deadline: Scheduled<Void>?
 
@@ -24,6 +27,7 @@ final class BodyDeadlineHandler: ChannelInboundHandler, RemovableChannelHandler 
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        partCount += 1
         switch unwrapInboundIn(data) {
         case .head(let head):
             isReadingBody = true

@@ -86,6 +86,23 @@ struct HTTPFailure: Error {
     static let notFound = HTTPFailure(.notFound, "Not Found")
     static let internalError = HTTPFailure(.internalServerError, "Internal Server Error")
     static let outOfMemory = HTTPFailure(.serviceUnavailable, "too much is under way: try again")
+    /// 401: no token, or none that is known. Browsers ask their user for the one of Basic.
+    static let noToken: HTTPFailure = {
+        var failure = HTTPFailure(.unauthorized, "a token of this node is needed")
+        failure.fields.append(HTTPField(name: .wwwAuthenticate, value: "Bearer realm=\"chaind\""))
+        failure.fields.append(
+            HTTPField(name: .wwwAuthenticate, value: "Basic realm=\"chaind: the token is the password\""))
+        return failure
+    }()
+    /// 421 (RFC 9110, section 15.5.20).
+    static let misdirected = HTTPFailure(
+        .misdirectedRequest, "this node does not go by the name in Host: see --allow-host")
+    /// 429 (RFC 6585).
+    static let tooManyRequests: HTTPFailure = {
+        var failure = HTTPFailure(.tooManyRequests, "too many requests from this address")
+        failure.fields[.retryAfter] = String(retryAfterSeconds)
+        return failure
+    }()
     /// The node stops, or the client has closed its side while it waits.
     static let givenUp = HTTPFailure(.serviceUnavailable, "the request was given up").closingConnection()
 }

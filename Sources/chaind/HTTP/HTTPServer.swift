@@ -5,6 +5,7 @@ import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOSSL
 
 /// Where a node listens, and the limits of what it takes.
 struct HTTPServerLimits: Sendable {
@@ -12,8 +13,14 @@ struct HTTPServerLimits: Sendable {
     var dataSizeBytesMax: Int
     /// How many clients may be connected at once; more wait.
     var connectionsMax: Int
+    /// How many connections one address may have; more are closed.
+    var clientConnectionsMax: Int
+    /// How many requests an address may send in a second; 0 for any number.
+    var clientRequestsPerSecond: Int
     /// What requests and answers under way may take together.
     var bufferSizeBytesMax: Int
+    /// How long the greeting of TLS may take, and the head of a request from its first byte on.
+    var headerTimeoutSeconds: Int
     /// How long the body of a request may take.
     var bodyTimeoutSeconds: Int
     /// How long a connection may stay without a request, or not take its answer.
@@ -27,8 +34,8 @@ private let fieldsSizeBytesMax = 32 << 10
 
 /// A server for a list. It runs as a service, until that is stopped.
 func makeHTTPServer(
-    replica: Replica, host: String, port: Int, limits: HTTPServerLimits, watch: NodeWatch, nodeID: String,
-    logger: Logger, onListening: @escaping @Sendable (SocketAddress?) async -> Void
+    replica: Replica, host: String, port: Int, gate: RequestGate, limits: HTTPServerLimits, watch: NodeWatch,
+    nodeID: String, logger: Logger, onListening: @escaping @Sendable (SocketAddress?) async -> Void
 ) throws -> some ApplicationProtocol {
     let list = replica.list
     let memory = MemoryBudget(sizeBytesMax: limits.bufferSizeBytesMax)
@@ -37,7 +44,7 @@ func makeHTTPServer(
         replica: replica, memory: memory, listeners: listeners, verification: watch.verification,
         databasePath: watch.databasePath, startedTime: watch.startedTime, logger: logger)
     let responder = NodeResponder(
-        list: list,
+        gate: gate, list: list,
         blocks: BlockRoutes(list: list, memory: memory, verification: watch.verification, logger: logger),
         appends: AppendRoutes(
             list: list, replica: replica, memory: memory, dataSizeBytesMax: limits.dataSizeBytesMax),
@@ -50,6 +57,7 @@ func makeHTTPServer(
         metrics: RequestMetrics(), nodeID: nodeID, logger: logger)
     let shortRoutes = ShortRoutes(responder: responder, memory: memory)
     let date = HTTPDate()
+    let connections = ClientConnections(max: limits.clientConnectionsMax)
     let channel = HTTP1Channel.Configuration(
         additionalChannelHandlers: [
             WriteDeadlineHandler(timeoutSeconds: limits.idleTimeoutSeconds),
@@ -63,7 +71,10 @@ func makeHTTPServer(
     return Application(
         responder: responder,
         server: HTTPServerBuilder { respond in
-            NodeChannel(http1: HTTP1Channel(responder: respond, configuration: channel)) {
+            NodeChannel(
+                http1: HTTP1Channel(responder: respond, configuration: channel), credentials: gate.credentials,
+                connections: connections, headerTimeoutSeconds: limits.headerTimeoutSeconds
+            ) {
                 ShortRoutesHandler(routes: shortRoutes, date: date)
             }
         },
@@ -74,9 +85,12 @@ func makeHTTPServer(
         logger: logger)
 }
 
-/// Hummingbird's connections, with a handler of ours last before Hummingbird takes the requests.
+/// Hummingbird's connections, with handlers of ours first, where bytes come in, and last before Hummingbird takes the requests.
 private struct NodeChannel: ServerChildChannel {
     let http1: HTTP1Channel
+    let credentials: Credentials
+    let connections: ClientConnections
+    let headerTimeoutSeconds: Int
     let makeHandler: @Sendable () -> ShortRoutesHandler
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
@@ -85,6 +99,13 @@ private struct NodeChannel: ServerChildChannel {
             // It counts the requests under way: which connections are idle, and which a stop has to wait for.
             let state = try pipeline.handler(type: HTTPConnectionStateHandler.self)
             try pipeline.addHandler(makeHandler(), position: .after(state))
+            let body = try pipeline.handler(type: BodyDeadlineHandler.self)
+            let context = credentials.serverContext
+            let header = HeaderDeadlineHandler(
+                timeoutSeconds: headerTimeoutSeconds, awaitsHandshake: context != nil, requests: body)
+            try pipeline.addHandler(header, position: .first)
+            if let context { try pipeline.addHandler(NIOSSLServerHandler(context: context), position: .first) }
+            try pipeline.addHandler(ConnectionLimitHandler(connections: connections), position: .first)
             return value
         }
     }

@@ -7,6 +7,7 @@ import Logging
 
 /// Answers the requests of a node.
 struct NodeResponder: HTTPResponder {
+    let gate: RequestGate
     let list: BlockList
     let blocks: BlockRoutes
     let appends: AppendRoutes
@@ -27,12 +28,16 @@ struct NodeResponder: HTTPResponder {
         var closes = route == .validation || request.announcesBody && !readsBody
         var response: Response
         do {
-            response = try await answer(request, route: route, context: context)
+            try gate.check(request.head, route: route, from: context.channel.remoteAddress)
+            response =
+                gate.isPreflight(request.head)
+                ? Response(status: .noContent) : try await answer(request, route: route, context: context)
         } catch {
             let failure = failure(for: error, route: route)
             closes = closes || failure.closesConnection
             response = Response(failure)
         }
+        response.headers.append(contentsOf: gate.answerFields(for: request.head))
         metrics.record(route: route, status: response.status, duration: ContinuousClock.now - start)
         if request.method == .head { response = response.createHeadResponse() }
         return closes ? response.closingConnection() : response

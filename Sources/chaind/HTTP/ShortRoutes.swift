@@ -65,11 +65,12 @@ struct ShortRoutes: Sendable {
 
     /// Finds the answer, and calls `send` with it on the event loop, also before this returns. To be called there.
     func answer(
-        _ request: ShortRequest, body: ByteBuffer, on eventLoop: any EventLoop,
+        _ request: ShortRequest, head: HTTPRequest, body: ByteBuffer, on channel: any Channel,
         send: @escaping @Sendable (Answer) -> Void
     ) {
         let start = ContinuousClock.now
-        find(request, body: body, on: eventLoop) { result in
+        let originFields = responder.gate.answerFields(for: head)
+        find(request, head: head, body: body, on: channel) { result in
             var answer: Answer
             switch result {
             case .success(let found): answer = found
@@ -80,15 +81,22 @@ struct ShortRoutes: Sendable {
             }
             responder.metrics.record(
                 route: request.route, status: answer.status, duration: ContinuousClock.now - start)
+            answer.fields.append(contentsOf: originFields)
             send(answer)
         }
     }
 
     private func find(
-        _ request: ShortRequest, body: ByteBuffer, on eventLoop: any EventLoop,
+        _ request: ShortRequest, head: HTTPRequest, body: ByteBuffer, on channel: any Channel,
         end: @escaping @Sendable (Result<Answer, any Error>) -> Void
     ) {
+        do throws(HTTPFailure) {
+            try responder.gate.check(head, route: request.route, from: channel.remoteAddress)
+        } catch {
+            return end(.failure(error))
+        }
         let list = responder.list
+        let eventLoop = channel.eventLoop
         switch request {
         case .append(let contentType):
             do throws(HTTPFailure) {

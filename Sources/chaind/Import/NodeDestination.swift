@@ -16,10 +16,11 @@ struct NodeDestination: ImportDestination {
     /// - Parameter pageSizeBytesMax: the largest answer taken. One block of the largest text that any node takes must
     ///   fit, as JSON at its longest.
     init(
-        url: String, patience: NodeClient.Patience = .init(), pageSizeBytesMax: Int = 128 * 1024 * 1024
+        url: String, credentials: NodeCredentials, patience: NodeClient.Patience = .init(),
+        pageSizeBytesMax: Int = 128 * 1024 * 1024
     ) throws(CommandError) {
         self.pageSizeBytesMax = pageSizeBytesMax
-        client = try NodeClient(url: url, patience: patience)
+        client = try NodeClient(url: url, credentials: credentials, patience: patience)
     }
 
     func headHeight() async throws -> Int {

@@ -22,10 +22,13 @@ struct PeerClient: Sendable {
     }
 
     private let limits: Limits
+    private let credentials: @Sendable () -> NodeCredentials
     private let client: HTTPClient
 
-    init(limits: Limits = Limits()) {
+    /// - Parameter credentials: what members are shown, as it is at each request.
+    init(limits: Limits = Limits(), credentials: @escaping @Sendable () -> NodeCredentials) {
         self.limits = limits
+        self.credentials = credentials
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout = .init(connect: .milliseconds(Int64(limits.connectSeconds * 1_000)))
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -123,6 +126,7 @@ struct PeerClient: Sendable {
         var request = HTTPClientRequest(url: address.description + path)
         // Who prefers HTML gets a page for people.
         request.headers.add(name: "Accept", value: "application/json")
+        credentials().apply(to: &request)
         return request
     }
 

@@ -52,6 +52,20 @@ import Testing
         }
     }
 
+    @Test func oneTextIsAnsweredWithItsBlock() async throws {
+        var options = BlockListOptions()
+        options.dataSizeBytesMax = 5
+        try await withList(options: options) { list, _ in
+            let block = try await list.append("hello")
+            #expect(
+                block == Block(height: 1, timestamp: 1_700_000_000, data: "hello", previousHash: Block.genesis.hash))
+            #expect(try await list.block(at: 1) == block)
+            await #expect(throws: AppendError.textTooLarge(index: 0, sizeBytes: 6, sizeBytesMax: 5)) {
+                try await list.append("hello!")
+            }
+        }
+    }
+
     @Test func aClockThatWentBackGivesTheHeadsTimestamp() async throws {
         try await withList { list, clock in
             for (now, timestamp) in [

@@ -10,9 +10,10 @@ import Testing
         try await withNode { node async throws in
             let connection = try RawConnection(port: node.port)
             try await connection.send(
-                "POST /blocks/ HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{")
+                "POST /blocks/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"
+            )
             let idle = try RawConnection(port: node.port)
-            try await idle.send("GET / HTTP/1.1\r\nHost: node\r\n\r\n")
+            try await idle.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             #expect(try await !idle.receive().isEmpty)
 
             node.signal(signal)
@@ -34,7 +35,7 @@ import Testing
     @Test func aRequestThatDoesNotEndDoesNotKeepANodeFromStopping() async throws {
         try await withNode(arguments: ["--shutdown-timeout-seconds", "1"]) { node async throws in
             let connection = try RawConnection(port: node.port)
-            try await connection.send("POST /blocks/ HTTP/1.1\r\nHost: node\r\nContent-Length: 12\r\n\r\n{")
+            try await connection.send("POST /blocks/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n{")
             _ = try await node.client.get("/")
             #expect(try await node.end(SIGTERM, timeoutSeconds: 10) == 0)
         }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Drives the explorer page of a running node in a real browser, and checks what it does.
 
-    drive.py URL [--chromium PATH] [--shots FOLDER]
+    drive.py URL [--token TOKEN] [--chromium PATH] [--shots FOLDER]
 
 URL is a node that serves the page, on this machine. The checks append some blocks to its list. One line a check; the exit
-status is 1 at the first that fails. Only the standard library is needed.
+status is 1 at the first that fails. A token is given where the browser asks its user for a password; whose certificate the
+node has is not looked at. Only the standard library is needed.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import os
 import select
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -38,7 +40,8 @@ class Failed(Exception):
 class Browser:
     """A headless Chromium, spoken to over its two pipes with the DevTools protocol."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, token: str | None):
+        self.token = token
         self.profile = tempfile.mkdtemp(prefix="chaind-explorer-")
         to_browser, commands = os.pipe()
         answers, from_browser = os.pipe()
@@ -51,7 +54,7 @@ class Browser:
 
         self.process = subprocess.Popen(
             [path, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
+             "--ignore-certificate-errors", "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
              f"--user-data-dir={self.profile}", "--remote-debugging-pipe", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             pass_fds=(3, 4), preexec_fn=place_pipes, start_new_session=True)
@@ -71,6 +74,19 @@ class Browser:
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def send(self, method: str, parameters: dict | None = None, session: str | None = None, seconds: float = 60) -> dict:
+        number = self.post(method, parameters, session)
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.receive(deadline - time.monotonic())
+            if answer is None:
+                raise Failed(f"no answer to {method}")
+            if answer.get("id") == number:
+                if "error" in answer:
+                    raise Failed(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+
+    def post(self, method: str, parameters: dict | None, session: str | None) -> int:
+        """Sends a command, and gives the number of its answer."""
         self.sent += 1
         message = {"id": self.sent, "method": method, "params": parameters or {}}
         if session:
@@ -78,15 +94,7 @@ class Browser:
         content = json.dumps(message).encode() + b"\0"
         while content:
             content = content[os.write(self.commands, content):]
-        deadline = time.monotonic() + seconds
-        while True:
-            answer = self.receive(deadline - time.monotonic())
-            if answer is None:
-                raise Failed(f"no answer to {method}")
-            if answer.get("id") == self.sent:
-                if "error" in answer:
-                    raise Failed(f"{method}: {answer['error']['message']}")
-                return answer["result"]
+        return message["id"]
 
     def receive(self, seconds: float) -> dict | None:
         """The next message; events are kept. None if there is none in time."""
@@ -102,7 +110,17 @@ class Browser:
         message = json.loads(content)
         if "method" in message:
             self.events.append(message)
+            self.let_in(message)
         return message
+
+    def let_in(self, event: dict) -> None:
+        """Lets a request go on that waits; what a user would type is typed where the browser asks."""
+        number = {"requestId": event["params"].get("requestId")}
+        if event["method"] == "Fetch.requestPaused":
+            self.post("Fetch.continueRequest", number, event["sessionId"])
+        if event["method"] == "Fetch.authRequired":
+            typed = {"response": "ProvideCredentials", "username": "anyone", "password": self.token}
+            self.post("Fetch.continueWithAuth", {**number, "authChallengeResponse": typed}, event["sessionId"])
 
 
 class Page:
@@ -116,6 +134,8 @@ class Page:
         self.session = browser.send("Target.attachToTarget", {"targetId": self.target, "flatten": True})["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
             self.send(f"{domain}.enable")
+        if browser.token:
+            self.send("Fetch.enable", {"handleAuthRequests": True})
         self.send("Network.setExtraHTTPHeaders", {"headers": {"Accept-Language": language}})
         self.send("Emulation.setScriptExecutionDisabled", {"value": not script})
         self.resize(width, height)
@@ -490,11 +510,16 @@ def names_for_screen_readers(browser: Browser, node: Node) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("url")
+    parser.add_argument("--token", help="one that may append")
     parser.add_argument("--chromium", default=shutil.which("chromium") or "chromium")
     parser.add_argument("--shots", type=Path, help="where pictures of the page are to be put")
     options = parser.parse_args()
     node = Node(options.url)
-    browser = Browser(options.chromium)
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))
+    if options.token:
+        opener.addheaders = [("Authorization", f"Bearer {options.token}")]
+    urllib.request.install_opener(opener)
+    browser = Browser(options.chromium, options.token)
     try:
         for function in CHECKS:
             started = time.monotonic()

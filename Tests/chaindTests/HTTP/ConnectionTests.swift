@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct ConnectionTests {
-    private static let append = "POST /blocks/ HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\n"
+    private static let append = "POST /blocks/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     private static let tooLarge = #"{"detail":"data is limited to 1048576 bytes of UTF-8"}"#
 
     /// What a node answers until it ends the connection.
@@ -55,7 +55,7 @@ import Testing
     func anEndlessBodyEndsTheConnection(request: String) async throws {
         try await withNode { node async throws in
             let connection = try RawConnection(port: node.port)
-            try await connection.send("\(request) HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: chunked\r\n\r\n")
+            try await connection.send("\(request) HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
             let chunk = Array("10000\r\n".utf8) + [UInt8](repeating: 0x20, count: 65_536) + Array("\r\n".utf8)
             // Far more than the node reads after its answer; then the connection is gone, and sending fails.
             await #expect(throws: TestSupportError.self) {
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "GET / HT", "GET / HTTP/1.1\r\nHost: no", "GET / HTTP/1.1\r\nHost: node\r\n\r\n"])
+    @Test(arguments: ["", "GET / HT", "GET / HTTP/1.1\r\nHost: localhost", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"])
     func anIdleConnectionIsClosed(request: String) async throws {
         try await withNode(arguments: ["--idle-timeout-seconds", "1"]) { node async throws in
             let connection = try RawConnection(port: node.port)
@@ -114,7 +114,7 @@ import Testing
 
     @Test(arguments: [
         "not HTTP at all\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: node\r\nLong: \(String(repeating: "x", count: 99_999))\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nLong: \(String(repeating: "x", count: 99_999))\r\n\r\n",
     ])
     func whatIsNoRequestIsRefused(request: String) async throws {
         try await withNode { node async throws in
@@ -130,7 +130,7 @@ import Testing
             let body = #"{"data":"x"}"#
             let append = ConnectionTests.append + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
             try await connection.send(
-                append + append + "GET /blocks/head HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")
+                append + append + "GET /blocks/head HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             let answer = try await answer(of: connection)
             let heights = answer.matches(of: /"height":([0-9]+)/).map { String($0.1) }
             #expect(heights == ["1", "2", "2"])
@@ -143,7 +143,8 @@ import Testing
             _ = try await node.client.get("/blocks/valid")
             let before = try connections(of: node)
             let requests = [
-                "GET /blocks/ HTTP/1.1\r\nHost: node\r\n\r\n", "GET /blocks/valid HTTP/1.1\r\nHost: node\r\n\r\n",
+                "GET /blocks/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                "GET /blocks/valid HTTP/1.1\r\nHost: localhost\r\n\r\n",
                 ConnectionTests.append + "Content-Length: 100000\r\n\r\n{\"data\":", "GET / HT",
             ]
             for _ in 0..<10 {
@@ -161,7 +162,7 @@ import Testing
         try await withNode(arguments: ["--idle-timeout-seconds", "1"]) { node async throws in
             try await append(megabytes: 16, to: node)
             let connection = try RawConnection(port: node.port)
-            try await connection.send("GET /blocks/ HTTP/1.1\r\nHost: node\r\n\r\n")
+            try await connection.send("GET /blocks/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
             #expect(try await !connection.receive(limit: 1).isEmpty)
             #expect(try connections(of: node) > 0)
             try await expectConnections(of: node, atMost: 0)
@@ -204,7 +205,7 @@ import Testing
                 directory: directory.path, arguments: ["--connections-max", "2", "--idle-timeout-seconds", "1"])
             defer { node.stop() }
             try await node.start()
-            let request = "GET / HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n"
+            let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
             // The node ends the idle ones, and then takes those that wait.
             let connections = try (0..<6).map { _ in try RawConnection(port: node.port) }
             for connection in connections.suffix(3) { try await connection.send(request) }

@@ -8,16 +8,16 @@ import Testing
     /// Takes the short way.
     private static func append(_ text: String) -> String {
         let body = "{\"data\":\"\(text)\"}"
-        return "POST /blocks/ HTTP/1.1\r\nHost: node\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        return "POST /blocks/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
     /// Takes the other one, because of its key.
     private static func appendWithKey(_ text: String) -> String {
-        append(text).replacing("Host: node\r\n", with: "Host: node\r\nIdempotency-Key: \(text)\r\n")
+        append(text).replacing("Host: localhost\r\n", with: "Host: localhost\r\nIdempotency-Key: \(text)\r\n")
     }
 
     private static func get(_ path: String, fields: String = "") -> String {
-        "GET \(path) HTTP/1.1\r\nHost: node\r\n\(fields)\r\n"
+        "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n"
     }
 
     /// The bodies of the answers, in their order.

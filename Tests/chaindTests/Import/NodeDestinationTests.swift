@@ -17,7 +17,7 @@ struct NodeDestinationTests {
     ) async throws -> [ScriptedNode.Request] {
         let node = ScriptedNode(answer: answer)
         try await node.serve { url in
-            let destination = try NodeDestination(url: url + "/", patience: patience)
+            let destination = try NodeDestination(url: url + "/", credentials: NodeCredentials(), patience: patience)
             do {
                 try await body(destination)
             } catch {
@@ -118,7 +118,8 @@ struct NodeDestinationTests {
     @Test func endsItsPausesWhenItIsCancelled() async throws {
         let node = ScriptedNode { _, _ in .status(503, "{}", retryAfter: "30") }
         try await node.serve { url in
-            let destination = try NodeDestination(url: url, patience: .init(pauseSecondsFirst: 30))
+            let destination = try NodeDestination(
+                url: url, credentials: NodeCredentials(), patience: .init(pauseSecondsFirst: 30))
             let task = Task { [batch] in try await destination.append(batch, number: 0) }
             for _ in 0..<1000 where node.requests.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
             task.cancel()
@@ -168,7 +169,8 @@ struct NodeDestinationTests {
     @Test func readsSmallerPagesWhereTheyAreTooLarge() async throws {
         let node = ScriptedNode(answer: NodeDestinationTests.pages)
         try await node.serve { url in
-            let destination = try NodeDestination(url: url, patience: patience, pageSizeBytesMax: 5000)
+            let destination = try NodeDestination(
+                url: url, credentials: NodeCredentials(), patience: patience, pageSizeBytesMax: 5000)
             var hashes: [Hash] = []
             try await destination.forEachTextHash(in: 1...200) { hashes.append($0) }
             #expect(hashes == expected(1...200))
@@ -190,6 +192,6 @@ struct NodeDestinationTests {
 
     @Test(arguments: ["", "127.0.0.1:8000", "ftp://host", "http://", "http://h/?a=b", "http://h/#a"])
     func refusesWhatIsNoURL(url: String) {
-        #expect(throws: CommandError.self) { try NodeDestination(url: url) }
+        #expect(throws: CommandError.self) { try NodeDestination(url: url, credentials: NodeCredentials()) }
     }
 }

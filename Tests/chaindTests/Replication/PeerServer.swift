@@ -96,7 +96,7 @@ func withRawServer(sending bytes: [UInt8], closes: Bool, _ body: (MemberAddress)
 
 /// A client that is quickly out of patience, for as long as the body runs.
 func withPeerClient(_ limits: PeerClient.Limits = .hasty, _ body: (Transport) async throws -> Void) async throws {
-    let client = PeerClient(limits: limits)
+    let client = PeerClient(limits: limits, credentials: { NodeCredentials() })
     do {
         try await body(client.transport)
     } catch {

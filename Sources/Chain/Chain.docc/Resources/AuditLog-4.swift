@@ -1,0 +1,1 @@
+../../../../Examples/Sources/AuditLog/main.swift

@@ -161,6 +161,7 @@ struct Node {
         await syncFile.look(replica)
         let (listening, isListening) = AsyncStream.makeStream(of: Void.self)
         let (orderListening, isOrderListening) = AsyncStream.makeStream(of: Void.self)
+        let (systemdListening, isSystemdListening) = AsyncStream.makeStream(of: Void.self)
         let group = GroupService(
             replica: replica, syncFile: syncFile, wakeUp: wakeUp, listening: listening,
             stopSeconds: Double(shutdownTimeoutSeconds) / 2)
@@ -169,6 +170,7 @@ struct Node {
         ) { [host, databasePath] address in
             isListening.yield()
             isOrderListening.yield()
+            isSystemdListening.yield()
             logger.notice(
                 "listening",
                 metadata: [
@@ -190,6 +192,11 @@ struct Node {
                     service: ConsensusService(
                         consensus: consensus, wakeUp: orderWakeUp, listening: orderListening,
                         stopSeconds: Double(shutdownTimeoutSeconds) / 4)))
+        }
+        if let socket = NotifySocket(environment: ProcessInfo.processInfo.environment) {
+            services.append(
+                .init(
+                    service: SystemdService(socket: socket, list: list, listening: systemdListening, logger: logger)))
         }
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint],

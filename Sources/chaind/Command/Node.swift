@@ -32,12 +32,13 @@ struct Node {
     let shutdownTimeoutSeconds: Int
     let engine: NodeEngine?
     let logLevel: Logger.Level
+    let logFormat: LogFormat
 
     /// Runs until SIGTERM or SIGINT, and then until the requests that were taken are answered or their time is over.
     ///
     /// - Throws: `OpenError` or `CommandError` if the node cannot be started, or not be closed in order.
     func run() async throws {
-        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        LoggingSystem.bootstrap(logFormat.handler, metadataProvider: RequestID.metadataProvider)
         let recorded = PrometheusMetrics()
         MetricsSystem.bootstrap(recorded)
         let watch = NodeWatch(

@@ -39,6 +39,10 @@ enum ShortRequest: Sendable {
         }
     }
 
+    var method: HTTPRequest.Method {
+        if case .append = self { .post } else { .get }
+    }
+
     var route: Route {
         switch self {
         case .append: .blocks
@@ -64,22 +68,30 @@ struct ShortRoutes: Sendable {
     let memory: MemoryBudget
 
     /// Finds the answer, and calls `send` with it on the event loop, also before this returns. To be called there.
+    ///
+    /// - Parameter requestID: what the client calls the request. One is made up only if something is logged about it, or if
+    ///   something is wrong.
     func answer(
-        _ request: ShortRequest, body: ByteBuffer, on eventLoop: any EventLoop,
+        _ request: ShortRequest, requestID: String?, body: ByteBuffer, on eventLoop: any EventLoop,
         send: @escaping @Sendable (Answer) -> Void
     ) {
         let start = ContinuousClock.now
         find(request, body: body, on: eventLoop) { result in
             var answer: Answer
+            var requestID = requestID ?? (responder.logger.logLevel <= .debug ? RequestID.make() : nil)
             switch result {
             case .success(let found): answer = found
             case .failure(let error):
-                let failure = responder.failure(for: error, route: request.route)
+                let id = requestID ?? RequestID.make()
+                requestID = id
+                let failure = RequestID.$current.withValue(id) { responder.failure(for: error, route: request.route) }
                 answer = Answer(status: failure.status, fields: failure.fields, content: failure.content)
                 if case AppendError.queueFull = error { answer.isQueueFull = true }
             }
-            responder.metrics.record(
-                route: request.route, status: answer.status, duration: ContinuousClock.now - start)
+            if let requestID { answer.fields.requestID = requestID }
+            responder.answered(
+                request.method, route: request.route, status: answer.status, duration: ContinuousClock.now - start,
+                requestID: requestID)
             send(answer)
         }
     }

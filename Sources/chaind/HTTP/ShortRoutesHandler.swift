@@ -87,7 +87,8 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
             state = .idle
             body.writeBuffer(&buffer)
             state = .reading(head, request, body: body)
-        case (.end, .reading(_, let request, let body)): answer(request, body: body, context: context)
+        case (.end, .reading(let head, let request, let body)):
+            answer(request, requestID: head.headerFields.requestID, body: body, context: context)
         default: context.fireChannelRead(wrapInboundOut(part))
         }
     }
@@ -104,10 +105,12 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Answers
 
-    private func answer(_ request: ShortRequest, body: ByteBuffer, context: ChannelHandlerContext) {
+    private func answer(
+        _ request: ShortRequest, requestID: String?, body: ByteBuffer, context: ChannelHandlerContext
+    ) {
         state = .answering
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
-        routes.answer(request, body: body, on: context.eventLoop) { answer in
+        routes.answer(request, requestID: requestID, body: body, on: context.eventLoop) { answer in
             bound.value.handler.send(answer, context: bound.value.context)
         }
     }

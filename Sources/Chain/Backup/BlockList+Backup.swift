@@ -98,19 +98,6 @@ extension BlockList {
         }
     }
 
-    /// The height and the hash of the last block of a database that nobody has open; the block is checked.
-    ///
-    /// - Throws: `OpenError`; `ReadError`.
-    public static func storedHead(path: String) async throws -> (height: Int, hash: Hash) {
-        let file = try OfflineFile(path: path)
-        defer { file.close() }
-        let reader = StoreReader(path: path, source: .offline(parameters: file.parameters))
-        let height = max(0, try await reader.endHeight() - 1)
-        let block = try await reader.blocks(at: [height])[0].get()
-        await reader.close()
-        return (height, block.hash)
-    }
-
     /// Makes a database beside a name, validates it whole, and gives it that name.
     private static func place(
         at path: String, keepsLockFile: Bool, onProgress: @escaping @Sendable (BackupProgress) -> Void,
@@ -136,7 +123,9 @@ extension BlockList {
             }
             if let fault = report.fault { throw BackupError.damaged(height: fault.height) }
             if let fault = try await structureFault(path: newPath) { throw BackupError.damagedTable(fault) }
-            let head = try await storedHead(path: newPath)
+            let stored = try StoredList(closedAt: newPath)
+            let head = try await stored.head()
+            await stored.close()
             try Task.checkCancellation()
             try await blocking { () throws(OpenError) in try StoreFile.place(newPath, at: path) }
             return head

@@ -4,10 +4,11 @@ import CSystemLibs
 import Glibc
 
 extension StoreFile {
+    /// How a database is opened for reading that another process may have open. Read-only, so that this process never takes
+    /// away the WAL of a node that starts meanwhile; where none runs, SQLite leaves an empty one and its index.
+    static let sharedParameters = "mode=ro"
+
     /// Opens a database for reading that another process may have open.
-    ///
-    /// Read-only, so that this process never takes away the WAL of a node that starts meanwhile; where no node runs, SQLite
-    /// leaves an empty one and its index.
     ///
     /// - Throws: `OpenError` for a file that is missing, not ours, or not of this version.
     static func openShared(path: String) throws(OpenError) -> Connection {
@@ -17,7 +18,7 @@ extension StoreFile {
         let version: Int
         let connection: Connection
         do throws(SQLiteError) {
-            connection = try Connection(path: path, access: .readOnly)
+            connection = try Connection(path: path, access: .offline(parameters: sharedParameters))
             version = try connection.number("PRAGMA user_version")
         } catch {
             throw OpenError(path: path, reason: .database(error))

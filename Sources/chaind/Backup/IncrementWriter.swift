@@ -21,16 +21,18 @@ struct EarlierBackup {
             head = header.head
             isIncremental = true
         } else {
-            let stored = try await BlockList.storedHead(path: path)
+            let backup = try StoredList(closedAt: path)
+            let stored = try await backup.head()
+            await backup.close()
             head = BlockPoint(height: stored.height, hash: stored.hash)
             isIncremental = false
         }
     }
 
     /// Where a list that lacks the head parts from this backup, as far as the backup tells.
-    func parting(from list: SharedList) async throws -> String {
+    func parting(from list: StoredList) async throws -> String {
         if isIncremental { return try await partingOfIncrement(from: list) }
-        let backup = try SharedList(path: path)
+        let backup = try StoredList(closedAt: path)
         var (low, high) = (0, head.height)
         while low < high {
             let middle = low + (high - low) / 2
@@ -41,7 +43,7 @@ struct EarlierBackup {
         return "height \(low)"
     }
 
-    private func partingOfIncrement(from list: SharedList) async throws -> String {
+    private func partingOfIncrement(from list: StoredList) async throws -> String {
         var reader = try IncrementReader(path: path)
         guard let after = try await reader.header()?.after, try await list.storedHash(at: after.height) == after.hash
         else { return "or below the height at which \(path) begins" }
@@ -66,7 +68,7 @@ struct IncrementWriter {
     /// - Returns: the head that the backup has.
     /// - Throws: `CommandError`, `OpenError`, `ReadError`, `CancellationError`; there is no such file then.
     func run(onProgress: (_ blocks: Int, _ blocksTotal: Int) -> Void) async throws -> BlockPoint {
-        let list = try SharedList(path: databasePath)
+        let list = try StoredList(sharedAt: databasePath)
         let file = try NewFile(path: targetPath)
         let stored = try await list.head()
         let head = BlockPoint(height: stored.height, hash: stored.hash)

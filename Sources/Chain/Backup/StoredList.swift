@@ -1,15 +1,26 @@
-// The list of a database that another process may have open and append to, for reading alone.
+// The list of a database as it is stored, for reading alone.
 
-/// Reads a list beside the node that has it open. Every block is checked.
-public struct SharedList: Sendable {
+/// Reads the list of a database that no list of this process has open. Every block is checked.
+public struct StoredList: Sendable {
     private let reader: StoreReader
+    private let offline: OfflineFile?
 
-    /// Nothing is read yet.
+    /// A database that another process may have open and append to.
     ///
     /// - Throws: `OpenError` for a file that is missing or not ours.
-    public init(path: String) throws(OpenError) {
+    public init(sharedAt path: String) throws(OpenError) {
         try StoreFile.checkIsOurs(path: path)
-        reader = StoreReader(path: path, source: .offline(parameters: "mode=ro"), lanes: .best)
+        offline = nil
+        reader = StoreReader(path: path, source: .offline(parameters: StoreFile.sharedParameters), lanes: .best)
+    }
+
+    /// A database that nobody has open. Nothing is changed, and nothing left beside it.
+    ///
+    /// - Throws: `OpenError` for a file that is missing, not ours, or in use.
+    public init(closedAt path: String) throws(OpenError) {
+        let offline = try OfflineFile(path: path)
+        self.offline = offline
+        reader = StoreReader(path: path, source: .offline(parameters: offline.parameters), lanes: .best)
     }
 
     /// The height and the hash of the head.
@@ -31,5 +42,8 @@ public struct SharedList: Sendable {
     }
 
     /// Ends the reading.
-    public func close() async { await reader.close() }
+    public func close() async {
+        await reader.close()
+        offline?.close()
+    }
 }

@@ -775,12 +775,13 @@ function damagedFact(heights) {
 
 function membersFact(group) {
   const { members, consensus } = group;
-  const up = members.filter(member => member.state === 'up').length;
-  const kind = up < members.length ? 'warn' : 'good';
-  const words = members.length === 0 ? 'alone' : up < members.length ? 'some_away' : 'all_up';
+  const away = members.filter(member => member.state !== 'up');
+  const up = members.length - away.length;
+  const kind = away.length > 0 ? 'warn' : members.length > 0 ? 'good' : 'quiet';
+  const words = members.length === 0 ? 'alone' : ['all_up', 'one_away'][away.length] ?? 'some_away';
   return [
     element('p', { class: kind === 'warn' ? 'figure warn' : 'figure' }, `${up + 1} / ${members.length + 1}`),
-    element('span', { class: kind }, say(words)),
+    element('span', { class: kind }, say(words, { count: away.length, member: hostOf(away[0]?.address ?? '') })),
     consensus ? element('span', { class: 'quiet' }, ` · ${say(`engine_${consensus.state}`)}`) : null,
   ];
 }
@@ -805,7 +806,10 @@ async function validate() {
 }
 
 function validationResult({ height, blocks, seconds, fault }) {
-  const effort = { height, blocks: grouped(blocks), seconds: grouped(seconds), time: clockText(new Date()) };
+  const effort = {
+    height, blocks: grouped(blocks), time: clockText(new Date()),
+    seconds: seconds < 0.01 ? `< ${grouped(0.01)}` : grouped(seconds),
+  };
   if (!fault) return [notice('good', say('valid', effort))];
   return [
     notice('bad', element('strong', {}, say('invalid', { height: fault.height })), ' ', say(`fault_${fault.kind}`)),
@@ -843,7 +847,7 @@ function showGroup() {
   const { group, orphans } = seen;
   if (!group) return;
   replaceIfChanged(byId('group-picture'), groupPicture(group, byId('group-picture').clientWidth || 320));
-  replaceIfChanged(byId('group-order'), groupOrder(group.consensus));
+  replaceIfChanged(byId('group-order'), groupOrder(group));
   replaceIfChanged(byId('group-table'), groupTable(group));
   showOrphans(orphans);
   drawLag();
@@ -907,8 +911,8 @@ function groupSummary() {
   return [say('picture_of_group', { count: members.length + 1 }), ...states].join('. ');
 }
 
-function groupOrder(consensus) {
-  if (!consensus) return quiet(say('order_none'));
+function groupOrder({ our_url, members, consensus }) {
+  if (!consensus) return quiet(members.length > 0 ? say('order_none') : say('order_alone', { address: our_url }));
   const parts = [say('order_engine', { revision: consensus.revision, height: consensus.final_height }),
     consensus.leader ? say('order_leader', { leader: consensus.leader }) : say('order_no_leader')];
   const state = say(`engine_${consensus.state}`) + (consensus.reason ? `: ${consensus.reason}` : '');

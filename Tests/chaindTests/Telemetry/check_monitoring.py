@@ -234,8 +234,8 @@ def check_metrics(promtool, nodes, documentation):
         text = fetch(f"{node.url}/metrics")
         tool(promtool, "check", "metrics", input=text)
         for name, meaning in re.findall(r"(?m)^# HELP (\w+) (.+)$", text):
-            expect(table.get(name) == meaning, f"monitoring.md says of {name}: {table.get(name)!r}, and the node: {meaning!r}")
-    done("promtool check metrics accepts the figures of each node, and monitoring.md has each with its meaning")
+            expect(table.get(name) == meaning, f"metrics.md says of {name}: {table.get(name)!r}, and the node: {meaning!r}")
+    done("promtool check metrics accepts the figures of each node, and reference/metrics.md has each with its meaning")
 
 
 def check_expressions(prometheus, dashboard):
@@ -292,7 +292,7 @@ def damage(database):
 
 
 def play(chaind, programs, folder, ports, processes):
-    promtool, documentation = programs["promtool"], (MONITORING / "monitoring.md").read_text()
+    promtool, documentation = programs["promtool"], documentation_text()
     # It takes a while, and nothing waits for it.
     tests = subprocess.Popen(
         [promtool, "test", "rules", str(MONITORING / "alerts_test.yml")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -378,6 +378,13 @@ def play(chaind, programs, folder, ports, processes):
     done("promtool test rules alerts_test.yml")
 
 
+<<<<<<< HEAD:Tests/chaindTests/Telemetry/check_monitoring.py
+=======
+def documentation_text():
+    return (MONITORING / "monitoring.md").read_text() + (MONITORING.parent / "reference" / "metrics.md").read_text()
+
+
+>>>>>>> wip-docs:docs/monitoring/check.py
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chaind", type=pathlib.Path, help="the program")

@@ -8,8 +8,8 @@
 #   make demo       play the story of a group in a minute: nodes are killed, parted and joined, and agree
 #   make demo-etcd  play the story of a group with etcd: its leader is killed and frozen, etcd loses its majority
 #   make test       install what is missing, build, and pass the tests
-#   make test-long  kill a node under load many more times, play many more histories of groups, and have a browser and a
-#                   fuzzer look at a node, which it installs (make test-long ROUNDS=1000 SEEDS=10000)
+#   make test-long  kill a node under load many more times, play many more histories of groups, and have a browser, a
+#                   fuzzer and Prometheus look at nodes, which it installs (make test-long ROUNDS=1000 SEEDS=10000)
 #   make torture    play histories of groups with an engine: real nodes, a real etcd, and everything going wrong under load
 #                   (make torture HISTORIES=1000 FIRST=1)
 #   make simulation play histories of groups only, in a release build (make simulation SEEDS=10000)
@@ -92,7 +92,7 @@ test: libraries test-tools
 	swift build --build-tests
 	swift test --skip-build --no-parallel $(TOLD)
 
-test-long: TEST_TOOLS += chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv \
+test-long: TEST_TOOLS += chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv prometheus:prometheus \
 	curl:curl jq:jq perl:perl /usr/sbin/nginx:nginx-light
 test-long: libraries test-tools
 	CHAIND_TEST_OUTSIDE=1 CHAIND_TEST_FLOOD_CONNECTIONS=10000 CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \

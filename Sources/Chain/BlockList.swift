@@ -127,6 +127,11 @@ public final class BlockList: Sendable {
         sequencer.append(request, answer: answer)
     }
 
+    /// Calls `body` once the writer has done what it was asked before, on its thread, which it must not block.
+    public func afterWrites(_ body: @escaping @Sendable () -> Void) {
+        writer.perform { _ in body() }
+    }
+
     // MARK: Reading
 
     /// The height of the head: how many blocks were appended to the genesis.

@@ -18,6 +18,10 @@ public struct OpenError: Error, Sendable, CustomStringConvertible {
         case inUse(processID: Int?)
         /// A list is there already, at this height, where an empty one was asked for.
         case notEmpty(height: Int)
+        /// There is a file already, or what SQLite keeps beside one, where there should be none.
+        case exists
+        /// Written by an earlier version of this program, where one of this version is needed.
+        case earlierVersion(found: Int)
         /// The file system refused, with its `errno`.
         case fileSystem(operation: String, code: Int32)
         /// SQLite refused.
@@ -56,6 +60,9 @@ public struct OpenError: Error, Sendable, CustomStringConvertible {
         case .inUse(let processID):
             "\(path): in use by " + (processID.map { "process \($0)" } ?? "another process")
         case .notEmpty(let height): "\(path): holds a list already (height \(height))"
+        case .exists: "\(path): is there already, and is not written over"
+        case .earlierVersion(let found):
+            "\(path): written by an earlier version (format \(found)): start a node on it, which brings it up to date"
         case .fileSystem(let operation, let code): "\(path): \(operation): \(String(cString: strerror(code)))"
         case .database(let error): "\(path): \(error)"
         }
@@ -211,6 +218,31 @@ public enum ReceptionError: Error, Hashable, Sendable, CustomStringConvertible {
             case .database(let error): .unavailable(error)
             case .closed: .closed
             }
+    }
+}
+
+/// Why a database was not backed up, or a backup not restored. There is no file then, or the one that was there before.
+public enum BackupError: Error, Sendable, CustomStringConvertible {
+    /// The block at this height is damaged, or cannot be read.
+    case damaged(height: Int)
+    /// Not all of a table beside the list can be read.
+    case damagedTable(String)
+    /// Blocks were replaced again and again meanwhile.
+    case listChanged
+    /// Blocks were appended faster than they could be copied.
+    case outrun
+    /// A file could not be opened, read or written.
+    case file(OpenError)
+
+    /// One line.
+    public var description: String {
+        switch self {
+        case .damaged(let height): "block \(height) is damaged"
+        case .damagedTable(let name): "the table \(name) is damaged"
+        case .listChanged: "the list changed again and again while it was copied"
+        case .outrun: "the list grows faster than it is copied"
+        case .file(let error): "\(error)"
+        }
     }
 }
 

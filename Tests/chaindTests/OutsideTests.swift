@@ -1,5 +1,5 @@
-// What programs of others make of a node: a browser, and a fuzzer that knows only the description. They are installed and run
-// by `make test-long`.
+// What programs of others make of a node: a browser, a fuzzer that knows only the description, and Prometheus. They are
+// installed and run by `make test-long`.
 
 import Foundation
 import TestSupport
@@ -9,7 +9,7 @@ import Testing
 struct OutsideTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 
-    /// Runs a command on a node, and shows what it says.
+    /// Runs a command, and shows what it says.
     private static func check(_ command: [String], timeoutSeconds: Double) async throws {
         let result = try await runCommand(command, timeoutSeconds: timeoutSeconds)
         print(result.output)
@@ -39,6 +39,11 @@ struct OutsideTests {
                     ["python3", script, "https://localhost:\(node.port)", "--token", token], timeoutSeconds: 300)
             }
         }
+    }
+
+    @Test func aPrometheusSeesAGroupAndItsAlertsFire() async throws {
+        let script = Self.folder.appendingPathComponent("Telemetry/check_monitoring.py").path
+        try await Self.check(["python3", script, Chaind.executable], timeoutSeconds: 120)
     }
 
     @Test func everyAnswerToRandomRequestsIsAsDescribed() async throws {

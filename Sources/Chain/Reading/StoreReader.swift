@@ -6,7 +6,7 @@ actor StoreReader {
     enum Source: Sendable {
         /// Beside the writer of this process, which says when another file takes the place of this one.
         case live(ListState)
-        /// A file that nobody has open, with the parameters of `Connection.Access.offline`.
+        /// A file that nobody in this process has open, with the parameters of `Connection.Access.offline`.
         case offline(parameters: String)
     }
 

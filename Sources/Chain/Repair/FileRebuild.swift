@@ -188,7 +188,7 @@ actor FileRebuild {
         }
         // What was only received is fetched again.
         try target.execute("DELETE FROM leftovers WHERE replaced IS NULL")
-        if try !copyLeftovers(from: source, to: target) { incomplete.append("replaced blocks") }
+        if try !LeftoverStatements.copyRuns(from: source, to: target) { incomplete.append("replaced blocks") }
         try keepHeights(on: target)
         let name = keptPath.split(separator: "/").last ?? ""
         let fault = "structure of the file: rebuilt, the old one is kept as \(name)"
@@ -201,27 +201,6 @@ actor FileRebuild {
         try target.emptyWAL()
         close()
         return incomplete
-    }
-
-    /// Copies the runs of blocks that were replaced and are not gone through one by one yet.
-    private func copyLeftovers(from source: Connection, to target: Connection) throws(SQLiteError) -> Bool {
-        var isWhole = true
-        for range in try LeftoverStatements.readable(on: target) {
-            do throws(SQLiteError) {
-                try RunStatements.forEachRun(range.heights, branch: range.branch, on: source) {
-                    row throws(SQLiteError) in
-                    let run = EncodedRun(
-                        height: row.height, blocks: row.blocks, dataSizeBytes: 0, content: [UInt8](row.content),
-                        acknowledged: try row.acknowledged())
-                    try RunStatements.insert(run, branch: range.branch, on: target)
-                    return true
-                }
-            } catch {
-                guard error.isDamage else { throw error }
-                isWhole = false
-            }
-        }
-        return isWhole
     }
 
     /// What was settled or final stays so, where it is known, as far as the list goes.

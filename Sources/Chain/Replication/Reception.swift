@@ -76,17 +76,26 @@ public struct Reception: Sendable {
 
     /// Drops what was staged if the sender is at fault, or there is no room for it.
     private func refused(_ error: ReceptionError) async -> ReceptionError {
-        guard let staged else { return error }
         switch error {
         // With a full disk, appends need the room more.
         case .invalid, .discontinuous, .diskFull: break
         default: return error
         }
-        do throws(WriteError) {
-            try await writer.drop(branch: staged.branch)
+        do throws(ReceptionError) {
+            try await drop()
             return error
         } catch {
-            return ReceptionError(error)
+            return error
+        }
+    }
+
+    /// Gives up what was received and is not in the list yet.
+    public func drop() async throws(ReceptionError) {
+        guard let staged else { return }
+        do throws(WriteError) {
+            try await writer.drop(branch: staged.branch)
+        } catch {
+            throw ReceptionError(error)
         }
     }
 

@@ -102,7 +102,7 @@ extension StoreReader {
     /// Bytes that are kept with the list.
     func record(_ name: String) throws(ReadError) -> [UInt8]? {
         try reading(0) { connection throws(SQLiteError) in
-            try PropertyStatements.bytes("record." + name, on: connection)
+            try PropertyStatements.bytes(PropertyStatements.record(name), on: connection)
         }
     }
 }
@@ -133,7 +133,7 @@ extension StoreWriter {
     /// Keeps bytes with the list.
     func setRecord(_ name: String, to bytes: [UInt8]) throws(WriteError) {
         try write { connection throws(SQLiteError) -> Ending<Void> in
-            .commit(try PropertyStatements.set("record." + name, to: bytes, on: connection))
+            .commit(try PropertyStatements.set(PropertyStatements.record(name), to: bytes, on: connection))
         }
     }
 }

@@ -12,7 +12,7 @@ final class Connection {
         case readOnly
         /// A file whose end may be lost.
         case damaged(writable: Bool)
-        /// Reads a file that nobody has open, through `file:` parameters, and leaves it as it is.
+        /// Reads a file that no other connection of this process has open, through `file:` parameters, and leaves it as it is.
         case offline(parameters: String)
     }
 

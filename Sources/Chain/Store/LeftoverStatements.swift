@@ -81,4 +81,27 @@ enum LeftoverStatements {
             _ = try statement.step()
         }
     }
+
+    /// Copies the runs of blocks that were replaced and are not gone through one by one yet, as the target lists them.
+    ///
+    /// - Returns: whether all of them could be read.
+    static func copyRuns(from source: Connection, to target: Connection) throws(SQLiteError) -> Bool {
+        var isWhole = true
+        for range in try readable(on: target) {
+            do throws(SQLiteError) {
+                try RunStatements.forEachRun(range.heights, branch: range.branch, on: source) {
+                    row throws(SQLiteError) in
+                    let run = EncodedRun(
+                        height: row.height, blocks: row.blocks, dataSizeBytes: 0, content: [UInt8](row.content),
+                        acknowledged: try row.acknowledged())
+                    try RunStatements.insert(run, branch: range.branch, on: target)
+                    return true
+                }
+            } catch {
+                guard error.isDamage else { throw error }
+                isWhole = false
+            }
+        }
+        return isWhole
+    }
 }

@@ -13,6 +13,9 @@ enum PropertyStatements {
     /// When tags of appends were lost with a page, in whole seconds since the Unix epoch.
     static let lostTagsTime = "lost_tags_time"
 
+    /// The name of bytes that whoever uses the list keeps with it.
+    static func record(_ name: String) -> String { "record." + name }
+
     /// A number; 0 where it was never set.
     static func number(_ name: String, on connection: Connection) throws(SQLiteError) -> Int {
         try connection.with("SELECT value FROM properties WHERE name = ?1") { statement throws(SQLiteError) in
@@ -37,6 +40,14 @@ enum PropertyStatements {
     /// Sets bytes.
     static func set(_ name: String, to bytes: [UInt8], on connection: Connection) throws(SQLiteError) {
         try set(name, on: connection) { statement throws(SQLiteError) in try statement.bind(bytes, at: 2) }
+    }
+
+    /// Forgets what was set.
+    static func delete(_ name: String, on connection: Connection) throws(SQLiteError) {
+        try connection.with("DELETE FROM properties WHERE name = ?1") { statement throws(SQLiteError) in
+            try statement.bind(name, at: 1)
+            _ = try statement.step()
+        }
     }
 
     private static func set(

@@ -243,6 +243,11 @@ enum StoreFile {
         guard rename(source, path) == 0 else {
             throw OpenError(path: path, reason: .fileSystem(operation: "renaming \(source)", code: errno))
         }
+        try syncFolder(of: path)
+    }
+
+    /// Makes the names in the folder of `path` durable.
+    static func syncFolder(of path: String) throws(OpenError) {
         let slash = path.lastIndex(of: "/")
         let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

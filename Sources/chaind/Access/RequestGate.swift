@@ -44,7 +44,10 @@ struct RequestGate: Sendable {
     /// What the answer to a page of a listed origin has besides (https://fetch.spec.whatwg.org/#http-cors-protocol).
     func answerFields(for request: HTTPRequest) -> HTTPFields {
         guard let origin = allowedOrigin(of: request) else { return [:] }
-        var fields: HTTPFields = [.accessControlAllowOrigin: origin, .vary: "Origin"]
+        var fields: HTTPFields = [
+            .accessControlAllowOrigin: origin, .accessControlExposeHeaders: "Retry-After, X-Request-Id",
+            .vary: "Origin",
+        ]
         if isPreflight(request) {
             fields[.accessControlAllowMethods] = "GET, POST"
             fields[.accessControlAllowHeaders] = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"

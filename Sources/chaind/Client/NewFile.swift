@@ -28,15 +28,23 @@ final class NewFile {
     }
 
     /// Writes a text.
-    func write(_ text: String) throws(CommandError) {
-        buffer += text.utf8
+    func write(_ text: String) throws(CommandError) { try write(text.utf8) }
+
+    /// Writes bytes.
+    func write(_ bytes: some Collection<UInt8>) throws(CommandError) {
+        buffer += bytes
         if buffer.count >= Self.bufferSizeBytesMax { try flush() }
+    }
+
+    /// Puts on disk what was written.
+    func sync() throws(CommandError) {
+        try flush()
+        guard fsync(descriptor) == 0 else { throw CommandError(errno: errno, path) }
     }
 
     /// Syncs the file and gives it its name.
     func finish() throws(CommandError) {
-        try flush()
-        guard fsync(descriptor) == 0 else { throw CommandError(errno: errno, path) }
+        try sync()
         // Unlike a rename, a link is not made over a file that came meanwhile.
         guard link(partialPath, path) == 0 else { throw CommandError(errno: errno, path) }
         unlink(partialPath)

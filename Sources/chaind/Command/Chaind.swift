@@ -15,9 +15,10 @@ struct Chaind: AsyncParsableCommand {
                 subcommands: [
                     Append.self, HeadBlock.self, Get.self, List.self, Watch.self, Status.self, Export.self,
                 ]),
-            CommandGroup(name: "On a database", subcommands: [Verify.self, Import.self, RepairFile.self]),
             CommandGroup(
-                name: "What an operator decides", subcommands: [Join.self, Forget.self, Adopt.self, Token.self]),
+                name: "On a database",
+                subcommands: [Verify.self, Backup.self, Restore.self, Import.self, RepairFile.self]),
+            CommandGroup(name: "What an operator decides", subcommands: [Join.self, Forget.self, Adopt.self, Token.self]),
         ]
     )
 

@@ -1,4 +1,4 @@
-// `chaind import`: brings the lines of a text, or the list of the original service, into a list.
+// `chaind import`: brings the lines of a text, an export, or the list of the original service, into a list.
 
 import ArgumentParser
 import Configuration
@@ -6,7 +6,7 @@ import Foundation
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Bring the lines of a text, or a list of the original service, into a list.",
+        abstract: "Bring the lines of a text, an export, or a list of the original service, into a list.",
         discussion: """
             --lines appends each line of a text as a block: into a database that no node runs on (--data-dir), or \
             through a node that runs (--url). Lines end at LF, and a CR before it is dropped. They are appended in \
@@ -20,6 +20,9 @@ struct Import: AsyncParsableCommand {
             --original migrates a database of the original service into an empty list: stop that service first. It \
             verifies all hashes and links, and imports the whole list or nothing.
 
+            --export takes what chaind export wrote: blocks with their hashes and times. What the list has already must \
+            be the same, and the rest follows it, all of it or nothing. Each block is verified.
+
             Exit status: 0 all is in the list, 1 the import failed, 130 or 143 a signal stopped it.
             """)
 
@@ -28,6 +31,10 @@ struct Import: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("A database of the original service, which is left as it is.", valueName: "file"))
     var original: String?
+
+    @Option(
+        help: ArgumentHelp("What chaind export wrote, with its hashes; - for standard input.", valueName: "file"))
+    var export: String?
 
     @Option(Settings.dataDirectory) var dataDirectory: String?
 
@@ -57,19 +64,19 @@ struct Import: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard (lines == nil) != (original == nil) else {
-            throw ValidationError("Give either --lines or --original.")
+        guard [lines, original, export].count(where: { $0 != nil }) == 1 else {
+            throw ValidationError("Give one of --lines, --export and --original.")
         }
         if url != nil {
-            guard original == nil else {
-                throw ValidationError("--original takes --data-dir: a running node's list can't be filled with --url.")
+            guard lines != nil else {
+                throw ValidationError("--url is for --lines: blocks with hashes of their own go into a database.")
             }
             guard dataDirectory == nil else { throw ValidationError("Give either --data-dir or --url.") }
         }
-        if original != nil && (resume || skipInvalid) {
+        if lines == nil && (resume || skipInvalid) {
             throw ValidationError("--resume and --skip-invalid are for --lines.")
         }
-        if lines != nil && (timeZone != nil || longestValid) {
+        if original == nil && (timeZone != nil || longestValid) {
             throw ValidationError("--time-zone and --longest-valid are for --original.")
         }
         if let timeZone, TimeZone(identifier: timeZone) == nil {
@@ -81,6 +88,7 @@ struct Import: AsyncParsableCommand {
         try await cancelledBySignal {
             do {
                 if let lines { try await importLines(lines) }
+                if let export { try await importExport(export) }
                 if let original { try await importOriginal(original) }
             } catch let error as CommandError {
                 throw commandFailure(error)
@@ -118,6 +126,17 @@ struct Import: AsyncParsableCommand {
         case .failed:
             throw commandFailure(report.text)
         }
+    }
+
+    private func importExport(_ path: String) async throws {
+        let file = try InputFile(path: path)
+        let source = try await SettingSource(environment: EnvironmentVariablesProvider(), configPath: config)
+        let exportImport = ExportImport(
+            file: file, databasePath: try databasePath(source), showsProgress: showsProgress)
+        let report = try await exportImport.run()
+        if json { print(report.json) }
+        if let failure = report.failure { throw commandFailure(failure) }
+        if !json { print(report.text) }
     }
 
     private func importOriginal(_ path: String) async throws {

@@ -42,12 +42,13 @@ struct Node {
     let shutdownTimeoutSeconds: Int
     let engine: NodeEngine?
     let logLevel: Logger.Level
+    let logFormat: LogFormat
 
     /// Runs until SIGTERM or SIGINT, and then until the requests that were taken are answered or their time is over.
     ///
     /// - Throws: `OpenError` or `CommandError` if the node cannot be started, or not be closed in order.
     func run() async throws {
-        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        LoggingSystem.bootstrap(logFormat.handler, metadataProvider: RequestID.metadataProvider)
         let recorded = PrometheusMetrics()
         MetricsSystem.bootstrap(recorded)
         let watch = NodeWatch(
@@ -178,6 +179,7 @@ struct Node {
         await syncFile.look(replica)
         let (listening, isListening) = AsyncStream.makeStream(of: Void.self)
         let (orderListening, isOrderListening) = AsyncStream.makeStream(of: Void.self)
+        let (systemdListening, isSystemdListening) = AsyncStream.makeStream(of: Void.self)
         let group = GroupService(
             replica: replica, syncFile: syncFile, wakeUp: wakeUp, listening: listening,
             stopSeconds: Double(shutdownTimeoutSeconds) / 2)
@@ -191,6 +193,7 @@ struct Node {
         ) { [host, databasePath] address in
             isListening.yield()
             isOrderListening.yield()
+            isSystemdListening.yield()
             logger.notice(
                 "listening",
                 metadata: [
@@ -215,6 +218,11 @@ struct Node {
                     service: ConsensusService(
                         consensus: consensus, wakeUp: orderWakeUp, listening: orderListening,
                         stopSeconds: Double(shutdownTimeoutSeconds) / 4)))
+        }
+        if let socket = NotifySocket(environment: ProcessInfo.processInfo.environment) {
+            services.append(
+                .init(
+                    service: SystemdService(socket: socket, list: list, listening: systemdListening, logger: logger)))
         }
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint],

@@ -26,6 +26,7 @@ struct Serve: AsyncParsableCommand {
     @Option(Settings.orphanSeconds) var orphanSeconds: Int?
     @Option(Settings.settledSeconds) var settledSeconds: Int?
     @Option(Settings.logLevel) var logLevel: LogLevel?
+    @Option(Settings.logFormat) var logFormat: LogFormat?
     @Option(Settings.dataSizeBytesMax) var dataSizeBytesMax: Int?
     @Option(Settings.queueAppendsMax) var queueAppendsMax: Int?
     @Option(Settings.queueSizeBytesMax) var queueSizeBytesMax: Int?
@@ -137,7 +138,8 @@ struct Serve: AsyncParsableCommand {
                 verifiedSecondsMax: Int64(try source.value(Settings.verifiedSeconds, flag: verifiedSeconds))),
             shutdownTimeoutSeconds: try source.value(Settings.shutdownTimeoutSeconds, flag: shutdownTimeoutSeconds),
             engine: try engine(source, replicaSettings),
-            logLevel: try source.value(Settings.logLevel, flag: logLevel).level)
+            logLevel: try source.value(Settings.logLevel, flag: logLevel).level,
+            logFormat: try source.value(Settings.logFormat, flag: logFormat))
     }
 
     // MARK: Who may come in

@@ -36,6 +36,8 @@ enum Settings {
         help: "How much of the database is checked in the background; 0 checks nothing after the start.")
     static let logLevel = Setting<LogLevel>(
         "log-level", default: LogLevel(.warning), help: "What is logged to standard error.")
+    static let logFormat = Setting<LogFormat>(
+        "log-format", default: .text, help: "How it is logged: as text, or as one JSON object a line.")
 
     static let dataSizeBytesMax = Setting<Int>(
         "data-size-bytes-max", default: 1 << 20, in: 1...16 << 20,

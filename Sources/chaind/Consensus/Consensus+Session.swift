@@ -145,11 +145,14 @@ extension Consensus {
         learn(answer)
     }
 
+    /// What names a database. A copy of it is another one.
+    static let databaseRecord = "database_id"
+
     /// Names this database; another one at this address is another node.
     private func databaseID() async throws -> String {
-        if let kept = try await list.record("database_id") { return String(decoding: kept, as: UTF8.self) }
+        if let kept = try await list.record(Self.databaseRecord) { return String(decoding: kept, as: UTF8.self) }
         // As random as the process's own, which no other database has.
-        try await list.setRecord("database_id", to: Array(nodeID.utf8))
+        try await list.setRecord(Self.databaseRecord, to: Array(nodeID.utf8))
         return nodeID
     }
 

@@ -79,7 +79,8 @@ struct BlockRoutes: Sendable {
 
     /// Sends what is written so far, then slice by slice. Where the list cannot be read on, the connection is cut.
     private func stream(_ page: BlockPage, after buffer: ByteBuffer, holding memory: MemoryBudget.Share) -> Response {
-        Response(
+        let requestID = RequestID.current
+        return Response(
             status: .ok, headers: [.contentType: "application/json"],
             body: ResponseBody { writer in
                 var page = page
@@ -93,7 +94,9 @@ struct BlockRoutes: Sendable {
                     }
                     try await writer.write(part)
                 } catch let error as ReadError {
-                    logger.error("answer cut short", metadata: ["reason": "\(error)"])
+                    logger.error(
+                        "answer cut short",
+                        metadata: ["reason": "\(error)", "request_id": "\(requestID ?? "none")"])
                     throw error
                 }
                 try await writer.write(ByteBuffer(string: "]}"))

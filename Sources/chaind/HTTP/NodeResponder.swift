@@ -21,6 +21,13 @@ struct NodeResponder: HTTPResponder {
     let logger: Logger
 
     func respond(to request: Request, context: ConnectionContext) async throws -> Response {
+        let requestID = request.headers.requestID ?? RequestID.make()
+        var response = await RequestID.$current.withValue(requestID) { await answerOrFail(request, context: context) }
+        response.headers.requestID = requestID
+        return response
+    }
+
+    private func answerOrFail(_ request: Request, context: ConnectionContext) async -> Response {
         let start = ContinuousClock.now
         let route = Route(path: request.uri.path)
         let readsBody = request.method == .post && route?.methods.contains(.post) == true
@@ -38,7 +45,9 @@ struct NodeResponder: HTTPResponder {
             response = Response(failure)
         }
         response.headers.append(contentsOf: gate.answerFields(for: request.head))
-        metrics.record(route: route, status: response.status, duration: ContinuousClock.now - start)
+        answered(
+            request.method, route: route, status: response.status, duration: ContinuousClock.now - start,
+            requestID: RequestID.current)
         if request.method == .head { response = response.createHeadResponse() }
         return closes ? response.closingConnection() : response
     }
@@ -91,6 +100,21 @@ struct NodeResponder: HTTPResponder {
 
     /// How long a read waits for the order.
     private static let orderSeconds = 10.0
+
+    /// Counts an answer and logs it, without anything that a client has sent: at level info if the node failed, else debug.
+    func answered(
+        _ method: HTTPRequest.Method, route: Route?, status: HTTPResponse.Status, duration: Duration,
+        requestID: String?
+    ) {
+        metrics.record(route: route, status: status, duration: duration)
+        logger.log(
+            level: status.kind == .serverError ? .info : .debug, "answered",
+            metadata: [
+                "method": "\(method.rawValue)", "route": "\(route?.name ?? "none")",
+                "status": .stringConvertible(status.code),
+                "seconds": .stringConvertible(duration / .seconds(1)), "request_id": "\(requestID ?? "none")",
+            ])
+    }
 
     /// What an error is answered with. What whoever runs the node should know is logged.
     func failure(for error: any Error, route: Route?) -> HTTPFailure {

@@ -39,6 +39,10 @@ enum ShortRequest: Sendable {
         }
     }
 
+    var method: HTTPRequest.Method {
+        if case .append = self { .post } else { .get }
+    }
+
     var route: Route {
         switch self {
         case .append: .blocks
@@ -64,6 +68,9 @@ struct ShortRoutes: Sendable {
     let memory: MemoryBudget
 
     /// Finds the answer, and calls `send` with it on the event loop, also before this returns. To be called there.
+    ///
+    /// A client's request id is sent back. One is made up only if something is logged about the request, or if something is
+    /// wrong.
     func answer(
         _ request: ShortRequest, head: HTTPRequest, body: ByteBuffer, on channel: any Channel,
         send: @escaping @Sendable (Answer) -> Void
@@ -72,16 +79,22 @@ struct ShortRoutes: Sendable {
         let originFields = responder.gate.answerFields(for: head)
         find(request, head: head, body: body, on: channel) { result in
             var answer: Answer
+            var requestID =
+                head.headerFields.requestID ?? (responder.logger.logLevel <= .debug ? RequestID.make() : nil)
             switch result {
             case .success(let found): answer = found
             case .failure(let error):
-                let failure = responder.failure(for: error, route: request.route)
+                let id = requestID ?? RequestID.make()
+                requestID = id
+                let failure = RequestID.$current.withValue(id) { responder.failure(for: error, route: request.route) }
                 answer = Answer(status: failure.status, fields: failure.fields, content: failure.content)
                 if case AppendError.queueFull = error { answer.isQueueFull = true }
             }
-            responder.metrics.record(
-                route: request.route, status: answer.status, duration: ContinuousClock.now - start)
             answer.fields.append(contentsOf: originFields)
+            if let requestID { answer.fields.requestID = requestID }
+            responder.answered(
+                request.method, route: request.route, status: answer.status, duration: ContinuousClock.now - start,
+                requestID: requestID)
             send(answer)
         }
     }

@@ -80,6 +80,9 @@ struct ConsensusAnswer: Codable, Sendable {
     /// Up to where batches were deleted from etcd.
     let keptHeight: Int
 
+    /// Whether what is appended here comes into the order.
+    var takesAppends: Bool { ["leading", "following"].contains(state) && reason == nil }
+
     enum CodingKeys: String, CodingKey {
         case state, reason, leader, revision, members
         case finalHeight = "final_height"

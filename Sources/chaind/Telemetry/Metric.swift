@@ -48,6 +48,7 @@ struct Metric: Hashable, Sendable {
     // MARK: Looked at when they are asked for
 
     static let buildInfo = Metric("chaind_build_info", .gauge, "1, with the version of the program.")
+    static let ready = Metric("chaind_ready", .gauge, "1 if the node is ready, as /ready says, else 0.")
     static let headHeight = Metric("chaind_head_height", .gauge, "The height of the last block.")
     static let headTimestamp = Metric(
         "chaind_head_timestamp_seconds", .gauge, "The timestamp of the last block, in seconds since the Unix epoch.")
@@ -91,6 +92,9 @@ struct Metric: Hashable, Sendable {
     static let consensusState = Metric(
         "chaind_consensus_state", .gauge,
         "1 for what this node is in a group with an engine: leading, following, waiting or blocked.")
+    static let consensusTakesAppends = Metric(
+        "chaind_consensus_takes_appends", .gauge,
+        "1 if this node has its place in a group with an engine and etcd answers it, else 0.")
     static let listeners = Metric("chaind_event_listeners", .gauge, "Who listens to the events of the list.")
     static let bufferedBytes = Metric(
         "chaind_buffered_bytes", .gauge, "What requests and answers under way take of their memory.")

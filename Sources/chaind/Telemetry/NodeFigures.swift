@@ -105,6 +105,9 @@ struct NodeFigures: Sendable {
                 family(.memberFailures) { Double($0.failures) },
                 family(.memberContact) { $0.lastContactSeconds },
                 MetricFamily(.consensusState, [consensus].compactMap(\.self)),
+                MetricFamily(
+                    .consensusTakesAppends,
+                    [group.consensus].compactMap(\.self).map { MetricSample(value: $0.takesAppends ? 1 : 0) }),
             ]
         }
     }

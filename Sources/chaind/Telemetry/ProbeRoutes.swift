@@ -24,12 +24,19 @@ struct ProbeRoutes: Sendable {
 
     /// The node takes appends, and has what its group has.
     func ready() async throws -> Response {
-        let status = replica.list.status
-        if status.headHash == .zero { throw HTTPFailure(ReadError.damaged(height: status.height)) }
-        if let reason = await replica.notReadyReason(lagBlocksMax: bounds.lagBlocksMax) {
-            throw HTTPFailure(.serviceUnavailable, reason)
-        }
+        if let failure = await notReady { throw failure }
         return Self.good
+    }
+
+    /// What keeps the node from being ready; `nil` if nothing does.
+    private var notReady: HTTPFailure? {
+        get async {
+            let status = replica.list.status
+            if status.headHash == .zero { return HTTPFailure(ReadError.damaged(height: status.height)) }
+            return await replica.notReadyReason(lagBlocksMax: bounds.lagBlocksMax).map {
+                HTTPFailure(.serviceUnavailable, $0)
+            }
+        }
     }
 
     /// The whole list was found good, not too long ago.
@@ -56,7 +63,8 @@ struct ProbeRoutes: Sendable {
 
     /// Everything that is measured, as text for Prometheus.
     func metrics() async throws -> Response {
-        let text = PrometheusText.text(recorded.families + (try await figures.families))
+        let ready = MetricFamily(.ready, await notReady == nil ? 1 : 0)
+        let text = PrometheusText.text(recorded.families + [ready] + (try await figures.families))
         return Response(
             status: .ok, headers: [.contentType: PrometheusText.contentType], body: ResponseBody(byteBuffer: text))
     }
@@ -69,7 +77,7 @@ extension Replica {
     func notReadyReason(lagBlocksMax: Int) async -> String? {
         let height = list.status.height
         if let order = await consensus?.answer {
-            guard ["leading", "following"].contains(order.state), order.reason == nil else {
+            guard order.takesAppends else {
                 return order.reason ?? "it waits for its place in the group"
             }
             let lagBlocks = order.orderHeight - height

@@ -38,8 +38,19 @@ extension ConsensusTortureTests {
                 let start = ContinuousClock.now
                 try await appendEverywhere("after", load, group)
                 print("after etcd's majority is back: \((ContinuousClock.now - start) / .seconds(1)) s")
+                for node in group.nodes {
+                    try await eventually("its figures say so") { try await takesAppends(node) == [1, 1] }
+                }
                 _ = try await check(load, group)
             }
+        }
+    }
+
+    /// What the figures say of whether a node is ready, and takes appends.
+    private func takesAppends(_ node: NodeProcess) async throws -> [Int] {
+        let lines = try await node.client.get("/metrics").text.split(separator: "\n")
+        return ["chaind_ready ", "chaind_consensus_takes_appends "].compactMap { name in
+            lines.first { $0.hasPrefix(name) }.flatMap { Int($0.dropFirst(name.count)) }
         }
     }
 
@@ -72,6 +83,9 @@ extension ConsensusTortureTests {
             .head(isLinearizable: true), on: node, of: group, timeoutSeconds: 12)
         guard case .refused = linearizable else {
             throw TestSupportError("node \(node) cannot know the newest block: \(linearizable)")
+        }
+        try await eventually("the figures of node \(node) say so") {
+            try await takesAppends(group.nodes[node]) == [0, 0]
         }
     }
 

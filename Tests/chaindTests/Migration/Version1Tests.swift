@@ -8,8 +8,7 @@ import Testing
 struct Version1Tests {
     // How it was made: by `chaind serve` of commit f96c6e9, whose clock began at 1,700,000,000; the first hundred texts
     // one by one, the others as batches of 30. Two of the appends had a key.
-    private static let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appendingPathComponent("version_1.db").path
+    private static let path = KeptFile.path("version_1.db")
     private static let height = 400
     /// As that program answered it; all hashes before it follow from it.
     private static let headHash = "3929c885d4893d0d9dbdca66311587e71854c876827f996cca970ebf1d587ed5"
@@ -40,16 +39,8 @@ struct Version1Tests {
     }
 
     @Test func aNodeTakesItOverWithEveryBlockAndKey() async throws {
-        try await withTemporaryDirectory { directory in
-            // Keys count for a day.
-            let clock = try await WrongClock(in: directory.path)
-            try clock.set(aheadSeconds: Self.appendedSeconds + 3_600 - Int(Date().timeIntervalSince1970))
-            let node = try NodeProcess(directory: directory.path, environment: clock.environment)
-            defer { node.stop() }
-            try FileManager.default.createDirectory(atPath: node.dataDirectory, withIntermediateDirectories: true)
-            try FileManager.default.copyItem(atPath: Self.path, toPath: node.databasePath)
-            try await node.start()
-
+        try await KeptFile.withNode(on: "version_1.db", clockSeconds: Self.appendedSeconds + 3_600) {
+            node async throws in
             let list = try await node.wholeList()
             #expect(list.last?.hash == Self.headHash)
             #expect(list.dropFirst().map(\.data) == Self.texts)

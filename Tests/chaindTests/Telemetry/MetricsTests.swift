@@ -24,6 +24,11 @@ import Testing
             #expect(
                 metrics.value(#"chaind_http_request_duration_seconds_count{route="/blocks/{block}",status="404"}"#) == 2
             )
+            for status in [500, 503, 504, 507] {
+                let failed = "chaind_http_request_duration_seconds_count{route=\"/blocks/\",status=\"\(status)\"}"
+                #expect(metrics.value(failed) == 0)
+            }
+            #expect(metrics.value("chaind_ready") == 1)
             #expect(metrics.value("chaind_validation_valid") == 1)
             #expect(metrics.value("chaind_damaged_blocks") == 0)
             #expect(metrics.value("chaind_event_listeners") == 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the monitoring of chaind against real nodes and a real Prometheus.
 
-    python3 check.py PATH/TO/chaind
+    python3 Tests/chaindTests/Telemetry/check_monitoring.py PATH/TO/chaind
 
 It needs prometheus and promtool (Debian: apt-get install --no-install-recommends prometheus), and Python 3.9 or later.
 Three nodes and a Prometheus run on 127.0.0.1 with all their files in a temporary folder; both are gone in the end. It prints
@@ -25,7 +25,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-HERE = pathlib.Path(__file__).resolve().parent
+MONITORING = pathlib.Path(__file__).resolve().parents[3] / "docs" / "monitoring"
 SECONDS_MAX = 90
 DAMAGED_TEXT = "this one goes bad"
 
@@ -143,7 +143,7 @@ class Node:
 class Prometheus:
     def __init__(self, program, folder, port, instances):
         self.url = f"http://127.0.0.1:{port}"
-        rules = (HERE / "alerts.yml").read_text()
+        rules = (MONITORING / "alerts.yml").read_text()
         (folder / "alerts.yml").write_text(re.sub(r"(?m)^(\s+for:) \w+$", r"\1 2s", rules))
         targets = "".join(f"          - {instance}\n" for instance in instances)
         (folder / "prometheus.yml").write_text(
@@ -176,12 +176,12 @@ def rules_of(text):
 
 
 def check_files(promtool, documentation):
-    tool(promtool, "check", "rules", HERE / "alerts.yml")
-    tool(promtool, "check", "config", HERE / "prometheus.yml")
+    tool(promtool, "check", "rules", MONITORING / "alerts.yml")
+    tool(promtool, "check", "config", MONITORING / "prometheus.yml")
     done("promtool check rules alerts.yml, check config prometheus.yml")
 
-    alerts = rules_of((HERE / "alerts.yml").read_text())
-    tests = (HERE / "alerts_test.yml").read_text()
+    alerts = rules_of((MONITORING / "alerts.yml").read_text())
+    tests = (MONITORING / "alerts_test.yml").read_text()
     sections = set(re.findall(r"(?m)^#+ (.+)$", documentation))
     for name, rule in alerts.items():
         expect(re.search(r"severity: (critical|warning|info)}", rule), f"{name} has no severity")
@@ -192,7 +192,7 @@ def check_files(promtool, documentation):
         expect(f'alertname="{name}"' in tests, f"no test lets {name} fire")
     figures = set(re.findall(r"(?m)^\| `(\w+)`", documentation))
     for file in ("alerts.yml", "dashboard.json"):
-        text = (HERE / file).read_text().replace("chaind_(head|scrub|validation)_timestamp_seconds", "")
+        text = (MONITORING / file).read_text().replace("chaind_(head|scrub|validation)_timestamp_seconds", "")
         text = text.replace("chaind_(scrub|validation)_timestamp_seconds", "")
         for name in set(re.findall(r"\b(?:chaind|process)_[a-z_]+", text)):
             known = re.sub(r"_(bucket|sum|count)$", "", name) in figures
@@ -207,7 +207,7 @@ def panels_of(dashboard):
 
 
 def check_dashboard():
-    dashboard = json.loads((HERE / "dashboard.json").read_text())
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     panels = panels_of(dashboard)
     ids = [panel["id"] for panel in panels]
     expect(len(ids) == len(set(ids)), "two panels have one id")
@@ -295,7 +295,7 @@ def play(chaind, programs, folder, ports, processes):
     promtool, documentation = programs["promtool"], documentation_text()
     # It takes a while, and nothing waits for it.
     tests = subprocess.Popen(
-        [promtool, "test", "rules", str(HERE / "alerts_test.yml")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        [promtool, "test", "rules", str(MONITORING / "alerts_test.yml")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     processes.append(lambda: (tests.kill(), tests.wait()))
 
     nodes = [Node(chaind, folder, ports.take()) for _ in range(3)]
@@ -379,7 +379,7 @@ def play(chaind, programs, folder, ports, processes):
 
 
 def documentation_text():
-    return (HERE / "monitoring.md").read_text() + (HERE.parent / "reference" / "metrics.md").read_text()
+    return (MONITORING / "monitoring.md").read_text() + (MONITORING.parent / "reference" / "metrics.md").read_text()
 
 
 def main():

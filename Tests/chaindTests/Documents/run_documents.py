@@ -15,7 +15,6 @@ Readers do not see these lines of a document, which say how to read the next blo
     <!-- until: COMMAND -->          waits until the command succeeds
     <!-- serve: COMMAND -->          starts what serves in the background
     <!-- stop: WORDS -->             Ctrl-C for what was started with these words in its command
-    <!-- needs: COMMAND -->          the rest is left out if the program has no such command
 """
 
 import argparse
@@ -43,7 +42,7 @@ ALL_SECONDS_MAX = 180
 IS_INSIDE = "CHAIND_DOCUMENTS_INSIDE"
 
 SERVER = re.compile(r"(make (run|group)|\S*chaind serve|etcd|nginx)\b")
-MARKER = re.compile(r"<!-- (not run|file|until|serve|stop|needs): (.+) -->")
+MARKER = re.compile(r"<!-- (not run|file|until|serve|stop): (.+) -->")
 GENESIS = "89b5c2eadcfcdbc2661cab5212f78e701af68a8f4881a6272ad5429964fb14f4"
 ALWAYS_SO = {"0" * 64, GENESIS, GENESIS[:12], "1687716840", "2023-06-25T18:14:00Z"}
 CHANGING = re.compile(
@@ -291,11 +290,7 @@ def run_document(chaind: Path, name: str, deadline: float) -> str:
         try:
             for step in steps:
                 try:
-                    if step.kind == "needs":
-                        status, _ = run.shell(f"chaind {step.text} --help", COMMAND_SECONDS_MAX)
-                        if status != 0:
-                            return f"{summary(counts)}; the rest is LEFT OUT: the program has no command {step.text}"
-                    elif step.kind == "run":
+                    if step.kind == "run":
                         run.run(step.text, step.output)
                         counts["run"] += 1
                         counts["outputs"] += step.output is not None
@@ -313,10 +308,6 @@ def run_document(chaind: Path, name: str, deadline: float) -> str:
                     raise Failed(f"{name}:{step.line}: {failure}") from None
         finally:
             run.close()
-    return summary(counts)
-
-
-def summary(counts: dict[str, int]) -> str:
     return f"{counts['run']} blocks run, {counts['outputs']} outputs compared, {counts['not run']} blocks not run"
 
 

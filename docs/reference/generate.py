@@ -254,7 +254,8 @@ def main() -> int:
         outdated += 1
         if options.check:
             print(f"{name} is not up to date: run docs/reference/generate.py")
-            print(*difflib.unified_diff(former.splitlines(), content.splitlines(), name, "as the program says", "", 0), sep="\n")
+            lines = former.splitlines(), content.splitlines()
+            print(*difflib.unified_diff(*lines, name, "as the program says", n=0, lineterm=""), sep="\n")
         else:
             file.write_text(content, encoding="utf-8")
     return 1 if options.check and outdated else 0

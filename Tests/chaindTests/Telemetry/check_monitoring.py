@@ -378,13 +378,10 @@ def play(chaind, programs, folder, ports, processes):
     done("promtool test rules alerts_test.yml")
 
 
-<<<<<<< HEAD:Tests/chaindTests/Telemetry/check_monitoring.py
-=======
 def documentation_text():
     return (MONITORING / "monitoring.md").read_text() + (MONITORING.parent / "reference" / "metrics.md").read_text()
 
 
->>>>>>> wip-docs:docs/monitoring/check.py
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chaind", type=pathlib.Path, help="the program")

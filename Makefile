@@ -92,7 +92,8 @@ test: libraries test-tools
 	swift build --build-tests
 	swift test --skip-build --no-parallel $(TOLD)
 
-test-long: TEST_TOOLS += chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv prometheus:prometheus
+test-long: TEST_TOOLS += chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv prometheus:prometheus \
+	curl:curl jq:jq perl:perl /usr/sbin/nginx:nginx-light
 test-long: libraries test-tools
 	CHAIND_TEST_OUTSIDE=1 CHAIND_TEST_FLOOD_CONNECTIONS=10000 CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_CONSENSUS_SIMULATION_FIRST=$(FIRST) CHAIND_CONSENSUS_SIMULATION_SEEDS=$(SEEDS) \

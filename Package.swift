@@ -75,8 +75,8 @@ let package = Package(
             ],
             // Compiled by the tests that load them into a node, and copied by those that need it.
             exclude: [
-                "Explorer/drive.py", "Faults/failing_disk.c", "Faults/wrong_clock.c", "HTTP/check_description.sh",
-                "Migration/version_1.db", "Migration/version_3.db",
+                "Documents/run_documents.py", "Explorer/drive.py", "Explorer/shoot.py", "Faults/failing_disk.c",
+                "Faults/wrong_clock.c", "HTTP/check_description.sh", "Migration/version_1.db", "Migration/version_3.db",
                 "Migration/version_3_messages.json", "Telemetry/check_monitoring.py",
             ]
         ),

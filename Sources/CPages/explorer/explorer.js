@@ -778,10 +778,11 @@ function membersFact(group) {
   const away = members.filter(member => member.state !== 'up');
   const up = members.length - away.length;
   const kind = away.length > 0 ? 'warn' : members.length > 0 ? 'good' : 'quiet';
-  const words = members.length === 0 ? 'alone' : ['all_up', 'one_away'][away.length] ?? 'some_away';
+  const words = away.length === 1 ? `${hostOf(away[0].address)}: ${say(`state_${away[0].state}`)}`
+    : say(members.length === 0 ? 'alone' : away.length === 0 ? 'all_up' : 'some_away', { count: away.length });
   return [
     element('p', { class: kind === 'warn' ? 'figure warn' : 'figure' }, `${up + 1} / ${members.length + 1}`),
-    element('span', { class: kind }, say(words, { count: away.length, member: hostOf(away[0]?.address ?? '') })),
+    element('span', { class: kind }, words),
     consensus ? element('span', { class: 'quiet' }, ` · ${say(`engine_${consensus.state}`)}`) : null,
   ];
 }

@@ -282,7 +282,10 @@ def kill(process: subprocess.Popen) -> None:
 
 def run_document(chaind: Path, name: str, deadline: float) -> str:
     counts = {"run": 0, "outputs": 0, "not run": 0}
-    steps = steps_of((ROOT / name).read_text(encoding="utf-8"))
+    try:
+        steps = steps_of((ROOT / name).read_text(encoding="utf-8"))
+    except Failed as failure:
+        raise Failed(f"{name}:{failure}") from None
     with tempfile.TemporaryDirectory(prefix="chaind-documents-") as folder:
         run = Run(chaind, Path(folder), deadline)
         try:

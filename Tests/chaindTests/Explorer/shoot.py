@@ -133,7 +133,7 @@ def damage_picture(nodes: Nodes, pictures: Pictures) -> None:
 def main() -> None:
     chaind, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
-    browser = Browser(shutil.which("chromium") or "chromium")
+    browser = Browser(shutil.which("chromium") or "chromium", token=None)
     try:
         for ports, draw in ((PORTS, group_pictures), (PORTS[:1], damage_picture)):
             with tempfile.TemporaryDirectory() as data:

@@ -26,6 +26,20 @@ struct ClientAddress: Hashable, Sendable {
     }
 }
 
+extension ClientAddress {
+    /// Whether it is this machine by the address that it has for itself: a program on it, or a proxy for many clients.
+    var isThisMachine: Bool { self == Self.localIPv4 || self == Self.localIPv6 }
+
+    private static let localIPv4 = ClientAddress(bits: UInt64(UInt32(0x7F00_0001).bigEndian), isIPv4: true)
+    /// All of `::/64`, in which nobody else is.
+    private static let localIPv6 = ClientAddress(bits: 0, isIPv4: false)
+
+    private init(bits: UInt64, isIPv4: Bool) {
+        self.bits = bits
+        self.isIPv4 = isIPv4
+    }
+}
+
 /// Counts the connections of each client.
 final class ClientConnections: Sendable {
     private let max: Int

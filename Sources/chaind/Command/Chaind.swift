@@ -18,7 +18,8 @@ struct Chaind: AsyncParsableCommand {
             CommandGroup(
                 name: "On a database",
                 subcommands: [Verify.self, Backup.self, Restore.self, Import.self, RepairFile.self]),
-            CommandGroup(name: "What an operator decides", subcommands: [Join.self, Forget.self, Adopt.self, Token.self]),
+            CommandGroup(
+                name: "What an operator decides", subcommands: [Join.self, Forget.self, Adopt.self, Token.self]),
         ]
     )
 

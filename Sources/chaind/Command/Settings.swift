@@ -60,7 +60,7 @@ enum Settings {
         "connections-max", default: 1_024, in: 1...65_536, help: "How many clients may be connected at once.")
     static let clientConnectionsMax = Setting<Int>(
         "client-connections-max", default: 256, in: 1...65_536,
-        help: "How many of these connections may come from one address; more are closed.")
+        help: "How many of these may come from one address but 127.0.0.1 and ::1; more are closed.")
     static let clientRequestsPerSecond = Setting<Int>(
         "client-requests-per-second", default: 0, in: 0...1_000_000,
         help: "How many requests one address may send in a second, without those of members; 0 for any number.")

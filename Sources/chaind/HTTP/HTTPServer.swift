@@ -13,7 +13,7 @@ struct HTTPServerLimits: Sendable {
     var dataSizeBytesMax: Int
     /// How many clients may be connected at once; more wait.
     var connectionsMax: Int
-    /// How many connections one address may have; more are closed.
+    /// How many connections one address may have that is not this machine's own; more are closed.
     var clientConnectionsMax: Int
     /// How many requests an address may send in a second; 0 for any number.
     var clientRequestsPerSecond: Int

@@ -187,12 +187,12 @@ import Testing
             seed: 7)
         for _ in 0..<Mutations.rounds {
             let bytes = ByteBuffer(bytes: input.next())
-            refusing { _ = try MessageCoding.decode(StatusMessage.self, from: bytes) }
-            refusing { _ = try MessageCoding.decode(HealthMessage.self, from: bytes) }
-            refusing { _ = try MessageCoding.decode(LocateRequest.self, from: bytes) }
-            refusing { _ = try MessageCoding.decode(LocateAnswer.self, from: bytes) }
-            refusing { _ = try MessageCoding.decode(LeaveMessage.self, from: bytes) }
-            refusing { _ = try MessageCoding.decode(PushAnswer.self, from: bytes) }
+            refusing { () throws(MessageError) in _ = try MessageCoding.decode(StatusMessage.self, from: bytes) }
+            refusing { () throws(MessageError) in _ = try MessageCoding.decode(HealthMessage.self, from: bytes) }
+            refusing { () throws(MessageError) in _ = try MessageCoding.decode(LocateRequest.self, from: bytes) }
+            refusing { () throws(MessageError) in _ = try MessageCoding.decode(LocateAnswer.self, from: bytes) }
+            refusing { () throws(MessageError) in _ = try MessageCoding.decode(LeaveMessage.self, from: bytes) }
+            refusing { () throws(MessageError) in _ = try MessageCoding.decode(PushAnswer.self, from: bytes) }
         }
     }
 

@@ -20,7 +20,7 @@ final class Node: Sendable {
             chaind,
             [
                 "serve", "--port", "\(port)", "--data-dir", dataDirectory,
-                "--sync-file", syncFile ?? dataDirectory + "/sync.json", "--client-connections-max", "65536",
+                "--sync-file", syncFile ?? dataDirectory + "/sync.json",
             ] + arguments,
             port: port, log: dataDirectory + "/log")
     }

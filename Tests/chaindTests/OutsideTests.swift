@@ -46,6 +46,17 @@ struct OutsideTests {
         try await Self.check(["python3", script, Chaind.executable], timeoutSeconds: 120)
     }
 
+    @Test func theCommandsOfTheDocumentsDoWhatTheySay() async throws {
+        let script = Self.folder.appendingPathComponent("Documents/run_documents.py").path
+        try await Self.check(["python3", script, Chaind.executable], timeoutSeconds: 240)
+    }
+
+    @Test func theReferenceIsThatOfThisProgram() async throws {
+        let script = Self.folder.deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("docs/reference/generate.py").path
+        try await Self.check(["python3", script, Chaind.executable, "--check"], timeoutSeconds: 120)
+    }
+
     @Test func everyAnswerToRandomRequestsIsAsDescribed() async throws {
         try await withNode { node async throws in
             let script = Self.folder.appendingPathComponent("HTTP/check_description.sh").path

@@ -17,8 +17,6 @@ actor BackupCopy {
         case done
     }
 
-    /// Bytes of runs that are copied in one transaction.
-    private static let pieceSizeBytesMax = 8 << 20
     /// How often blocks may be replaced while they are copied.
     private static let reorganisationsMax = 1_000
     /// Pieces that may follow the head at which the copy began: only a disk that takes less than clients append needs more.
@@ -27,6 +25,7 @@ actor BackupCopy {
     private let executor = ThreadExecutor()
     private let sourcePath: String
     private let targetPath: String
+    private let pieceSizeBytesMax: Int
     private var connections: (source: Connection, target: Connection)?
     /// The branch that the list has in the copy.
     private var branch = 0
@@ -41,9 +40,11 @@ actor BackupCopy {
     /// - Parameters:
     ///   - source: the database, whoever has it open.
     ///   - target: the copy, a name that nobody else uses.
-    init(source: String, target: String) {
+    ///   - pieceSizeBytesMax: bytes of runs that are copied in one transaction.
+    init(source: String, target: String, pieceSizeBytesMax: Int = 8 << 20) {
         sourcePath = source
         targetPath = target
+        self.pieceSizeBytesMax = pieceSizeBytesMax
     }
 
     // MARK: Steps
@@ -148,7 +149,7 @@ actor BackupCopy {
                             height: row.height, blocks: row.blocks, dataSizeBytes: view.dataSizeBytes,
                             content: [UInt8](row.content), acknowledged: try row.acknowledged()))
                     sizeBytes += row.content.count
-                    return sizeBytes < BackupCopy.pieceSizeBytesMax
+                    return sizeBytes < pieceSizeBytesMax
                 }
             } catch {
                 // What comes before a page that cannot be read is copied first.

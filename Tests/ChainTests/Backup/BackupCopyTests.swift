@@ -7,14 +7,14 @@ import Testing
 @testable import Chain
 
 struct BackupCopyTests {
-    /// Copies in steps, with what happens to the list between them.
+    /// Copies run by run, with what happens to the list between them.
     ///
     /// - Returns: how often it waited.
     @discardableResult
     private func copy(
         _ list: ForkedList, to target: String, between: (_ step: Int) async throws -> Void
     ) async throws -> Int {
-        let copy = BackupCopy(source: list.path, target: target)
+        let copy = BackupCopy(source: list.path, target: target, pieceSizeBytesMax: 1)
         try await copy.begin()
         var (steps, waits) = (0, 0)
         while true {
@@ -22,7 +22,7 @@ struct BackupCopyTests {
             if case .done = step { break }
             if case .waiting = step { waits += 1 }
             steps += 1
-            guard steps < 1_000 else { throw TestSupportError("the copy does not end") }
+            guard steps < 10_000 else { throw TestSupportError("the copy does not end") }
             try await between(steps)
         }
         #expect(steps > 1, "it was copied at once")
@@ -46,28 +46,14 @@ struct BackupCopyTests {
         try await copy.close()
     }
 
-    /// Five texts of a megabyte, so that one step does not copy many of them.
-    private func appendLarge(_ list: ForkedList, _ name: String) async throws {
-        for number in 0..<5 {
-            let text = "\(name) \(number) " + String(repeating: "x", count: 1_000_000)
-            _ = try await list.list.append(AppendRequest(drafts: [Draft(data: text)]))
-        }
-    }
-
-    @Test func whatIsAppendedAndMergedMeanwhileIsThereOnce() async throws {
+    @Test func smallRunsThatAreMergedMeanwhileAreThereOnce() async throws {
         try await withLists(1) { lists in
-            for round in 0..<4 { try await appendLarge(lists[0], "large \(round)") }
             for number in 0..<40 {
                 _ = try await lists[0].list.append(AppendRequest(drafts: [Draft(data: "small \(number)")]))
             }
             let target = lists[0].path + ".copy"
             try await copy(lists[0], to: target) { step in
-                // The small runs at the end become one while some of them were copied.
-                guard step < 30 else { return }
-                for number in 0..<20 {
-                    _ = try await lists[0].list.append(AppendRequest(drafts: [Draft(data: "\(step) \(number)")]))
-                }
-                if step < 4 { try await appendLarge(lists[0], "more \(step)") }
+                if step == 20 { try await lists[0].append(400) }
             }
             try await expectCopy(target, of: lists[0])
         }
@@ -75,21 +61,42 @@ struct BackupCopyTests {
 
     @Test func blocksThatAreReplacedMeanwhileAreNotInIt() async throws {
         try await withLists(2) { lists in
-            for round in 0..<2 { try await appendLarge(lists[0], "common \(round)") }
+            try await lists[0].append(600)
             _ = try await lists[1].pull(from: lists[0])
-            for round in 0..<2 { try await appendLarge(lists[0], "replaced \(round)") }
-            for round in 0..<4 { try await appendLarge(lists[1], "better \(round)") }
+            try await lists[0].append(2_000, name: "replaced")
+            try await lists[1].append(3_000, name: "better")
             let target = lists[0].path + ".copy"
-            var isAdopted = false
             let waits = try await copy(lists[0], to: target) { step in
-                if step == 2 {
-                    #expect(try await lists[0].pull(from: lists[1]) != nil)
-                    isAdopted = true
-                }
+                if step == 5 { #expect(try await lists[0].pull(from: lists[1]) != nil) }
                 // Until it is gone through, what was replaced stands where the copy has the list.
-                if step == 20 { try await lists[0].tidyAll() }
+                if step == 100 { try await lists[0].tidyAll() }
             }
-            #expect(isAdopted && waits > 0)
+            #expect(waits > 0)
+            try await expectCopy(target, of: lists[0])
+        }
+    }
+
+    /// Appends, forks, adoptions of what was replaced before, and merges, at random between the steps.
+    @Test(arguments: 0..<12) func whateverHappensMeanwhileItIsTheList(seed: Int) async throws {
+        try await withLists(3) { lists in
+            var random = SeededGenerator(seed: UInt64(seed))
+            try await lists[0].append(Int.random(in: 300...900, using: &random))
+            for other in 1...2 { _ = try await lists[other].pull(from: lists[0]) }
+            let target = lists[0].path + ".copy"
+            try await copy(lists[0], to: target) { step in
+                guard step < 80 else { return try await lists[0].tidyAll() }
+                let list = lists[Int.random(in: 0..<3, using: &random)]
+                switch Int.random(in: 0..<6, using: &random) {
+                case 0: try await lists[0].pullIfBetter(from: lists[Int.random(in: 1...2, using: &random)])
+                case 1: try await list.append(try list.list.status.height + Int.random(in: 1...90, using: &random))
+                case 2: try await lists[0].tidyAll()
+                case 3: try await list.pullIfBetter(from: lists[0])
+                default:
+                    for number in 0..<Int.random(in: 0..<20, using: &random) {
+                        _ = try await list.list.append(AppendRequest(drafts: [Draft(data: "\(step) \(number)")]))
+                    }
+                }
+            }
             try await expectCopy(target, of: lists[0])
         }
     }

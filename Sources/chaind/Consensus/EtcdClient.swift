@@ -3,6 +3,7 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// A client of etcd. It stays with the endpoint that answered last, and goes on to the next one after a failure.
 struct EtcdClient: Sendable {
@@ -30,7 +31,10 @@ struct EtcdClient: Sendable {
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = EtcdClient.connectionsMax
         configuration.httpVersion = .http1Only
         configuration.decompression = .disabled
-        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        // On one event loop: where a request and its connection have two, AsyncHTTPClient 1.37 ends the process if an endpoint
+        // answers before it has the whole request, and then closes.
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        client = HTTPClient(eventLoopGroupProvider: .shared(eventLoop), configuration: configuration)
     }
 
     /// Ends all connections. What is under way fails.

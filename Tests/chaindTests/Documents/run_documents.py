@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-DOCUMENTS = ["README.md", "README.pt.md", "docs/tutorial.md",
+DOCUMENTS = ["README.md", "README.pt.md", "docs/tutorial.md", "docs/backup.md",
              *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs/how-to").glob("*.md"))]
 COMMAND_SECONDS_MAX = 60
 WAIT_SECONDS_MAX = 30

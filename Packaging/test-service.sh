@@ -36,6 +36,10 @@ kill -STOP "$(property MainPID)"
 runs_again 2 60
 [ "$(chaind get --data 1)" = "it stays" ]
 
+step "not restarted while it lives"
+sleep 45  # Longer than WatchdogSec.
+runs_again 2 1
+
 step "restarted by an upgrade"
 before=$(property MainPID)
 timeout 60 dpkg --install "$newer" >/dev/null

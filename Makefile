@@ -9,7 +9,7 @@
 #   make demo-etcd  play the story of a group with etcd: its leader is killed and frozen, etcd loses its majority
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, play many more histories of groups, and have a browser, a
-#                   fuzzer and Prometheus look at nodes, which it installs (make test-long ROUNDS=1000 SEEDS=10000)
+#                   fuzzer and Prometheus look at nodes, which it installs; more random input for what parses (make test-long ROUNDS=1000 SEEDS=10000)
 #   make torture    play histories of groups with an engine: real nodes, a real etcd, and everything going wrong under load
 #                   (make torture HISTORIES=1000 FIRST=1)
 #   make simulation play histories of groups only, in a release build (make simulation SEEDS=10000)
@@ -29,6 +29,7 @@ ROUNDS ?= 300
 FIRST ?= 101
 SEEDS ?= 2000
 GROUP_ROUNDS ?= 20
+FUZZ_ROUNDS ?= 60000
 HISTORIES ?= 200
 SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Suites Examples/Package.swift Examples/Sources
 # Root installs packages itself, everyone else through sudo.
@@ -95,10 +96,10 @@ test: libraries test-tools
 test-long: TEST_TOOLS += chromium:chromium python3:python3 /usr/share/doc/python3-venv:python3-venv prometheus:prometheus \
 	curl:curl jq:jq perl:perl /usr/sbin/nginx:nginx-light
 test-long: libraries test-tools
-	CHAIND_TEST_OUTSIDE=1 CHAIND_TEST_FLOOD_CONNECTIONS=10000 CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
+	CHAIND_TEST_OUTSIDE=1 CHAIND_TEST_FLOOD_CONNECTIONS=10000 CHAIND_FUZZ_ROUNDS=$(FUZZ_ROUNDS) CHAIND_TEST_KILL_ROUNDS=$(ROUNDS) CHAIND_SIMULATION_FIRST=$(FIRST) CHAIND_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_CONSENSUS_SIMULATION_FIRST=$(FIRST) CHAIND_CONSENSUS_SIMULATION_SEEDS=$(SEEDS) \
 		CHAIND_TEST_GROUP_ROUNDS=$(GROUP_ROUNDS) CHAIND_TEST_DAMAGE_ROUNDS=$(ROUNDS) \
-		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests|GateTests.aFlood|OutsideTests' $(TOLD)
+		swift test --no-parallel --filter 'KillTests|SimulationTests|GroupFaultTests|GroupDamageTests|GateTests.aFlood|FuzzTests|OutsideTests' $(TOLD)
 
 # In a debug build, which is there already and finds more: what is slow is what breaks.
 torture: FIRST = 1

@@ -1,6 +1,8 @@
 // Tokens: the file, the command that makes them, and what each role may do at a node.
 
+import AsyncHTTPClient
 import Foundation
+import NIOSSL
 import TestSupport
 import Testing
 
@@ -39,6 +41,18 @@ import Testing
         #expect(try TokenFile(lines.dropLast().joined(), path: "tokens").entries.count == TokenFile.tokensMax)
         let error = #expect(throws: CommandError.self) { try TokenFile(lines.joined(), path: "tokens") }
         #expect(error?.description == "tokens: more than 1000 tokens")
+    }
+
+    // MARK: What is shown
+
+    @Test(arguments: [
+        ("https://node:1/", true, true), ("http://node:1/", true, false), ("http://node:1/", false, true),
+    ])
+    func aTokenIsNotSentInTheClearByWhoSpeaksTLS(url: String, speaksTLS: Bool, isSent: Bool) {
+        let credentials = NodeCredentials(tls: speaksTLS ? .makeClientConfiguration() : nil, token: "secret")
+        var request = HTTPClientRequest(url: url)
+        credentials.apply(to: &request)
+        #expect(request.headers["Authorization"] == (isSent ? ["Bearer secret"] : []))
     }
 
     // MARK: The command

@@ -9,7 +9,8 @@
 #   make demo-etcd  play the story of a group with etcd: its leader is killed and frozen, etcd loses its majority
 #   make test       install what is missing, build, and pass the tests
 #   make test-long  kill a node under load many more times, play many more histories of groups, and have a browser, a
-#                   fuzzer and Prometheus look at nodes, which it installs; more random input for what parses (make test-long ROUNDS=1000 SEEDS=10000)
+#                   fuzzer and Prometheus look at nodes, which it installs, and give what parses
+#                   more random input (make test-long ROUNDS=1000 SEEDS=10000)
 #   make torture    play histories of groups with an engine: real nodes, a real etcd, and everything going wrong under load
 #                   (make torture HISTORIES=1000 FIRST=1)
 #   make simulation play histories of groups only, in a release build (make simulation SEEDS=10000)

@@ -26,14 +26,7 @@ extension BlockList {
         try StoreFile.remove(newPath, for: path)
         defer { StoreLock.remove(path: newPath) }
         do {
-            let list = try await open(path: newPath, options: options, now: now)
-            do {
-                try await fill(list)
-            } catch {
-                try await list.close()
-                throw error
-            }
-            try await list.close()
+            try await withOpen(path: newPath, options: options, now: now, fill)
             guard StoreFile.walSizeBytes(path: path) == 0, StoreFile.walSizeBytes(path: newPath) == 0 else {
                 throw OpenError(path: path, reason: .inUse(processID: nil))
             }
@@ -42,5 +35,20 @@ extension BlockList {
             try StoreFile.remove(newPath, for: path)
             throw error
         }
+    }
+
+    /// Opens a list for as long as `body` works on it.
+    static func withOpen(
+        path: String, options: BlockListOptions, now: @escaping @Sendable () -> Int64,
+        _ body: (BlockList) async throws -> Void
+    ) async throws {
+        let list = try await open(path: path, options: options, now: now)
+        do {
+            try await body(list)
+        } catch {
+            try await list.close()
+            throw error
+        }
+        try await list.close()
     }
 }

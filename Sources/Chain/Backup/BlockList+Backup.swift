@@ -87,14 +87,7 @@ extension BlockList {
         return try await place(at: path, keepsLockFile: true, onProgress: onProgress) { newPath in
             try await blocking { () throws(OpenError) in try StoreFile.copyFile(backup, to: newPath) }
             defer { StoreLock.remove(path: newPath) }
-            let list = try await open(path: newPath, options: options, now: now)
-            do {
-                try await fill(list)
-            } catch {
-                try await list.close()
-                throw error
-            }
-            try await list.close()
+            try await withOpen(path: newPath, options: options, now: now, fill)
         }
     }
 

@@ -27,8 +27,12 @@ struct ClientAddress: Hashable, Sendable {
 }
 
 extension ClientAddress {
-    /// Whether it is this machine by the address that it has for itself: a program on it, or a proxy for many clients.
-    var isThisMachine: Bool { self == Self.localIPv4 || self == Self.localIPv6 }
+    /// The client at an address; `nil` for this machine by the address that it has for itself, at which there are programs of its
+    /// own, or a proxy for many clients.
+    static func counted(_ address: SocketAddress?) -> ClientAddress? {
+        let client = ClientAddress(address)
+        return client == localIPv4 || client == localIPv6 ? nil : client
+    }
 
     private static let localIPv4 = ClientAddress(bits: UInt64(UInt32(0x7F00_0001).bigEndian), isIPv4: true)
     /// All of `::/64`, in which nobody else is.

@@ -19,11 +19,16 @@ struct HostNames: Sendable {
     /// - Parameter authority: what the request says in `Host`: a name or an address, and perhaps a port. Addresses are always
     ///   taken, since nobody can give them another meaning, and so are `localhost` and names below it (RFC 6761).
     func include(_ authority: String) -> Bool {
-        if takesAny || authority.hasPrefix("[") { return true }
+        if takesAny { return true }
+        if authority.hasPrefix("[") { return isAddress(AF_INET6, String(authority.dropFirst().prefix { $0 != "]" })) }
         var name = authority.prefix { $0 != ":" }.lowercased()
         if name.hasSuffix(".") { name.removeLast() }
-        var address = in_addr()
         return name == "localhost" || names.contains(name) || name.hasSuffix(".localhost")
-            || inet_pton(AF_INET, name, &address) == 1
+            || isAddress(AF_INET, name)
+    }
+
+    private func isAddress(_ family: Int32, _ text: String) -> Bool {
+        var address = in6_addr()
+        return inet_pton(family, text, &address) == 1
     }
 }

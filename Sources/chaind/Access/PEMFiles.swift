@@ -8,6 +8,7 @@ enum PEMFiles {
     ///
     /// - Throws: `CommandError` naming the file if it has none.
     static func certificates(_ path: String) throws(CommandError) -> [NIOSSLCertificate] {
+        try SmallFile.checkIsPlain(path)
         let failure = CommandError("\(path): not certificates in a PEM file that can be read")
         do {
             let certificates = try NIOSSLCertificate.fromPEMFile(path)
@@ -22,6 +23,7 @@ enum PEMFiles {
     ///
     /// - Throws: `CommandError` naming the file if it is none.
     static func privateKey(_ path: String) throws(CommandError) -> NIOSSLPrivateKey {
+        try SmallFile.checkIsPlain(path)
         do {
             return try NIOSSLPrivateKey(file: path, format: .pem)
         } catch {

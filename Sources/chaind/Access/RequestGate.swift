@@ -19,19 +19,21 @@ struct RequestGate: Sendable {
     /// Throws what a request that may not go on is answered with: 429, 421, 403 or 401, in this order.
     func check(_ request: HTTPRequest, route: Route?, from address: SocketAddress?) throws(HTTPFailure) {
         let permission = route?.permission(for: request.method)
-        // Members may have much to send, and are known.
-        if let requests, permission != .replicate, let client = ClientAddress(address), !requests.take(client) {
+        let tokens = credentials.tokens
+        let role = tokens.flatMap { tokens in RequestGate.token(of: request).flatMap { tokens.role(of: $0) } }
+        // Members may have much to send; where there are no tokens, nobody can tell who they are.
+        let isMember = permission == .replicate && (tokens == nil || role?.has(.replicate) == true)
+        if let requests, !isMember, let client = ClientAddress(address), !requests.take(client) {
             throw .tooManyRequests
         }
         if let authority = request.authority, !hosts.include(authority) { throw .misdirected }
         if let origin = request.headerFields[.origin], !isOwn(origin, request.authority), !origins.contains(origin) {
             throw HTTPFailure(.forbidden, "requests from pages of another origin are refused: see --allow-origin")
         }
-        if let permission, !isPreflight(request), let tokens = credentials.tokens {
-            guard let role = RequestGate.token(of: request).flatMap({ tokens.role(of: $0) }) else { throw .noToken }
-            guard role.has(permission) else {
-                throw HTTPFailure(.forbidden, "the token's role, \(role.rawValue), does not permit this")
-            }
+        guard let permission, tokens != nil, !isPreflight(request) else { return }
+        guard let role else { throw .noToken }
+        guard role.has(permission) else {
+            throw HTTPFailure(.forbidden, "the token's role, \(role.rawValue), does not permit this")
         }
     }
 

@@ -3,6 +3,7 @@
 
 import Chain
 import Foundation
+import Glibc
 
 /// The tokens of a file.
 struct TokenFile: Sendable {
@@ -25,16 +26,18 @@ struct TokenFile: Sendable {
 
     /// Reads a file.
     ///
-    /// - Throws: `CommandError` naming the file and the line that is none.
+    /// - Throws: `CommandError` naming the file and the line that is none; also for a file without tokens, which is one that is
+    ///   just being written: nobody wants to be locked out.
     init(path: String) throws(CommandError) {
         try self.init(try SmallFile.text(path, sizeBytesMax: TokenFile.sizeBytesMax), path: path)
+        guard !entries.isEmpty else { throw CommandError("\(path): has no tokens") }
     }
 
     /// Reads what a file holds. Empty lines and those that begin with `#` are comments.
     init(_ text: String, path: String) throws(CommandError) {
         var entries: [Entry] = []
         var names: Set<String> = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             let words = line.split(whereSeparator: \.isWhitespace)
             guard let first = words.first, !first.hasPrefix("#") else { continue }
             guard words.count == 3, let role = Role(rawValue: String(first)), TokenFile.isName(words[1]),
@@ -99,17 +102,44 @@ enum SmallFile {
     ///
     /// - Throws: `CommandError` naming the file, if it cannot be read, is larger, or is not UTF-8.
     static func text(_ path: String, sizeBytesMax: Int) throws(CommandError) -> String {
-        let content: Data
-        do {
-            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            content = try file.read(upToCount: sizeBytesMax + 1) ?? Data()
-            try file.close()
-        } catch {
-            throw CommandError("\(path): cannot be read: \((error as NSError).localizedDescription)")
-        }
+        let content = try bytes(path, sizeBytesMax: sizeBytesMax)
         guard content.count <= sizeBytesMax else { throw CommandError("\(path): larger than \(sizeBytesMax) bytes") }
         guard let text = String(bytes: content, encoding: .utf8) else { throw CommandError("\(path): not UTF-8") }
         return text
+    }
+
+    /// Whatever is no plain file is refused: reading it might not end.
+    static func checkIsPlain(_ path: String) throws(CommandError) {
+        close(try open(path))
+    }
+
+    private static func open(_ path: String) throws(CommandError) -> Int32 {
+        let descriptor = Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure(path) }
+        var attributes = stat()
+        guard fstat(descriptor, &attributes) == 0, attributes.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw CommandError("\(path): not a plain file")
+        }
+        return descriptor
+    }
+
+    private static func bytes(_ path: String, sizeBytesMax: Int) throws(CommandError) -> [UInt8] {
+        let descriptor = try open(path)
+        defer { close(descriptor) }
+        var content: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 64 << 10)
+        while content.count <= sizeBytesMax {
+            let count = read(descriptor, &part, part.count)
+            guard count >= 0 else { throw failure(path) }
+            if count == 0 { break }
+            content += part[..<count]
+        }
+        return content
+    }
+
+    private static func failure(_ path: String) -> CommandError {
+        CommandError("\(path): cannot be read: \(String(cString: strerror(errno)))")
     }
 
     /// The first line of a file that holds a secret.

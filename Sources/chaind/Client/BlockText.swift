@@ -42,7 +42,7 @@ struct BlockOutput: Sendable {
     }
 
     /// The text with nothing in it that a terminal would obey.
-    private static func visible(_ text: String, allowingLines: Bool) -> String {
+    static func visible(_ text: String, allowingLines: Bool) -> String {
         var visible = ""
         for scalar in text.unicodeScalars {
             switch scalar.properties.generalCategory {

@@ -20,10 +20,10 @@ struct NodeAnswer: Decodable {
         let validated = validatedHeight.map { $0 == height ? "all" : "up to \($0)" } ?? "none yet"
         return """
             height     \(height)
-            head       \(headHash)
+            head       \(BlockOutput.visible(headHash, allowingLines: false))
             validated  \(validated)
             damaged    \(damaged.isEmpty ? "none" : damaged.map(String.init).joined(separator: ", "))
-            node       \(nodeID), chaind \(version)
+            node       \(BlockOutput.visible("\(nodeID), chaind \(version)", allowingLines: false))
 
             """
     }
@@ -44,7 +44,7 @@ extension GroupAnswer {
                 "member     \(member.address)  \(member.state)  \(height)\(lag)\(member.lastError.map { "  (\($0))" } ?? "")"
             )
         }
-        return lines.joined(separator: "\n") + "\n"
+        return lines.map { BlockOutput.visible($0, allowingLines: false) + "\n" }.joined()
     }
 }
 

@@ -33,7 +33,7 @@ struct NodeClient: Sendable {
         var detail: String {
             do {
                 let text = try JSONDecoder().decode(Detail.self, from: body).detail
-                return String(text.prefix(300).split(whereSeparator: \.isNewline).joined(separator: " "))
+                return BlockOutput.visible(String(text.prefix(300)), allowingLines: false)
             } catch {
                 return "status \(status)"
             }

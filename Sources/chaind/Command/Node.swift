@@ -48,6 +48,8 @@ struct Node {
     ///
     /// - Throws: `OpenError` or `CommandError` if the node cannot be started, or not be closed in order.
     func run() async throws {
+        // Until the files can be read again, which they are about to be anyway.
+        signal(SIGHUP, SIG_IGN)
         LoggingSystem.bootstrap(logFormat.handler, metadataProvider: RequestID.metadataProvider)
         let recorded = PrometheusMetrics()
         MetricsSystem.bootstrap(recorded)

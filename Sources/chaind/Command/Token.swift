@@ -44,7 +44,7 @@ struct Token: ParsableCommand {
         var generator = SystemRandomNumberGenerator()
         let token = TokenFile.makeToken(using: &generator)
         let line =
-            (text.isEmpty || text.hasSuffix("\n") ? "" : "\n")
+            (text.isEmpty || text.last?.isNewline == true ? "" : "\n")
             + "\(role.rawValue) \(name) \(TokenFile.hash(of: Array(token.utf8)))\n"
         // As a node will read it.
         _ = try TokenFile(text + line, path: tokensFile)

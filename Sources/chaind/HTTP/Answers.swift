@@ -53,9 +53,8 @@ extension Response {
     }
 
     /// One block.
-    static func block(_ block: Block, memory: MemoryBudget) throws(HTTPFailure) -> Response {
+    static func block(_ block: Block, holding share: MemoryBudget.Share) throws(HTTPFailure) -> Response {
         let content = ByteBuffer.block(block)
-        let share = memory.share()
         guard share.grow(by: content.readableBytes) else { throw .outOfMemory }
         return .json(content, holding: share)
     }

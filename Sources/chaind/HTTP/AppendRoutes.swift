@@ -19,7 +19,7 @@ struct AppendRoutes: Sendable {
 
     /// Appends the texts of a request, all or none.
     func append(_ request: Request, context: ConnectionContext, kind: AppendKind) async throws -> Response {
-        let memory = memory.share()
+        let memory = memory.share(for: context.client)
         let copies = try request.uri.number("wait")
         let timeoutSeconds = min(try request.uri.number("timeout") ?? Self.waitSecondsDefault, Self.waitSecondsMax)
         let content = try await content(of: request, context: context, kind: kind, memory: memory)

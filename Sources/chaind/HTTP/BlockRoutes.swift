@@ -20,18 +20,18 @@ struct BlockRoutes: Sendable {
     let logger: Logger
 
     /// `GET /blocks/head`.
-    func head() async throws -> Response {
-        try await block(at: list.status.height)
+    func head(context: ConnectionContext) async throws -> Response {
+        try await block(at: list.status.height, context: context)
     }
 
     /// `GET /blocks/{height}` and `GET /blocks/{hash}`: 64 hexadecimal digits are a hash, fewer decimal ones a height.
-    func block(_ name: String) async throws -> Response {
+    func block(_ name: String, context: ConnectionContext) async throws -> Response {
         if let hash = Hash(hex: name) {
             guard let block = try await list.block(hash: hash) else {
                 if let orphan = try await list.orphan(hash) { throw HTTPFailure(orphan: orphan) }
                 throw HTTPFailure(.notFound, "Block \(hash) not found")
             }
-            return try .block(block, memory: memory)
+            return try .block(block, holding: memory.share(for: context.client))
         }
         guard !name.isEmpty, name.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) else {
             throw HTTPFailure(
@@ -40,18 +40,18 @@ struct BlockRoutes: Sendable {
                     type: "value_error"))
         }
         guard let height = Int(name) else { throw HTTPFailure(.notFound, "Block not found") }
-        return try await block(at: height)
+        return try await block(at: height, context: context)
     }
 
-    private func block(at height: Int) async throws -> Response {
+    private func block(at height: Int, context: ConnectionContext) async throws -> Response {
         guard let block = try await list.block(at: height) else {
             throw HTTPFailure(.notFound, "Block \(height) not found")
         }
-        return try .block(block, memory: memory)
+        return try .block(block, holding: memory.share(for: context.client))
     }
 
     /// `GET /blocks/`: the whole list or a page of it.
-    func page(_ request: Request) async throws -> Response {
+    func page(_ request: Request, context: ConnectionContext) async throws -> Response {
         let from = try request.uri.number("from")
         let since = try request.uri.number("since")
         let limit = try request.uri.number("limit")
@@ -63,7 +63,7 @@ struct BlockRoutes: Sendable {
         let start = if let since { try await list.firstHeight(notBefore: Int64(since)) ?? end } else { from ?? 0 }
         var page = BlockPage(list.slices(from: start, limit: max(0, min(limit ?? .max, end - min(start, end)))))
 
-        let memory = memory.share()
+        let memory = memory.share(for: context.client)
         var buffer = ByteBuffer()
         buffer.writeStaticString("{\"blocks\":[")
         while buffer.readableBytes < BlockRoutes.wholePageSizeBytesMax {

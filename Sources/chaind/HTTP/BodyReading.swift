@@ -12,6 +12,9 @@ struct ConnectionContext: InitializableFromSource {
     init(source: ApplicationRequestContextSource) {
         channel = source.channel
     }
+
+    /// Whose share of the memory and the connections is counted.
+    var client: ClientAddress? { .counted(channel.remoteAddress) }
 }
 
 extension Request {

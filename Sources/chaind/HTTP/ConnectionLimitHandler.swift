@@ -15,7 +15,7 @@ final class ConnectionLimitHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        if let client = ClientAddress(context.remoteAddress), !client.isThisMachine {
+        if let client = ClientAddress.counted(context.remoteAddress) {
             guard connections.take(client) else { return context.close(promise: nil) }
             self.client = client
         }

@@ -33,15 +33,18 @@ struct NodeResponder: HTTPResponder {
         let readsBody = request.method == .post && route?.methods.contains(.post) == true
         // Noticing that a client left while the list is validated takes the connection.
         var closes = route == .validation || request.announcesBody && !readsBody
+        // The body of a request that is not let in is not read.
+        var isLetIn = false
         var response: Response
         do {
             try gate.check(request.head, route: route, from: context.channel.remoteAddress)
+            isLetIn = true
             response =
                 gate.isPreflight(request.head)
                 ? Response(status: .noContent) : try await answer(request, route: route, context: context)
         } catch {
             let failure = failure(for: error, route: route)
-            closes = closes || failure.closesConnection
+            closes = closes || failure.closesConnection || !isLetIn && request.announcesBody
             response = Response(failure)
         }
         response.headers.append(contentsOf: gate.answerFields(for: request.head))
@@ -62,16 +65,16 @@ struct NodeResponder: HTTPResponder {
         case .asset(let asset): return asset.response
         case .blocks where request.method == .post:
             return try await appends.append(request, context: context, kind: .single)
-        case .blocks: return try await blocks.page(request)
+        case .blocks: return try await blocks.page(request, context: context)
         case .batch: return try await appends.append(request, context: context, kind: .batch)
-        case .head: return try await blocks.head()
+        case .head: return try await blocks.head(context: context)
         case .validation: return try await blocks.validate(request)
         case .events: return try await events.listen(request)
         case .live: return probes.live()
         case .ready: return try await probes.ready()
         case .verified: return try probes.verified()
         case .metrics: return try await probes.metrics()
-        case .block(let name): return try await blocks.block(name)
+        case .block(let name): return try await blocks.block(name, context: context)
         case .group, .groupAddress, .groupForget, .groupAdopt, .receivedList, .round, .orphans, .peerStatus,
             .peerLocate, .peerStream, .peerLeave, .peerForward:
             return try await sync.answer(route, request, context: context)

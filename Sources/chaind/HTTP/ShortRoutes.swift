@@ -125,27 +125,29 @@ struct ShortRoutes: Sendable {
             } catch {
                 end(.failure(error))
             }
-        case .head: block(at: list.height, on: eventLoop, end: end)
-        case .block(let height): block(at: height, on: eventLoop, end: end)
+        case .head: block(at: list.height, on: channel, end: end)
+        case .block(let height): block(at: height, on: channel, end: end)
         }
     }
 
     private func block(
-        at height: Int, on eventLoop: any EventLoop, end: @escaping @Sendable (Result<Answer, any Error>) -> Void
+        at height: Int, on channel: any Channel, end: @escaping @Sendable (Result<Answer, any Error>) -> Void
     ) {
+        let eventLoop = channel.eventLoop
+        let client = ClientAddress.counted(channel.remoteAddress)
         responder.list.block(at: height) { result in
             if eventLoop.inEventLoop {
-                end(Result { try answer(result.get(), height: height) })
+                end(Result { try answer(result.get(), height: height, to: client) })
             } else {
-                eventLoop.execute { end(Result { try answer(result.get(), height: height) }) }
+                eventLoop.execute { end(Result { try answer(result.get(), height: height, to: client) }) }
             }
         }
     }
 
-    private func answer(_ block: Block?, height: Int) throws(HTTPFailure) -> Answer {
+    private func answer(_ block: Block?, height: Int, to client: ClientAddress?) throws(HTTPFailure) -> Answer {
         guard let block else { throw HTTPFailure(.notFound, "Block \(height) not found") }
         let content = ByteBuffer.block(block)
-        let share = memory.share()
+        let share = memory.share(for: client)
         guard share.grow(by: content.readableBytes) else { throw .outOfMemory }
         return Answer(content: content, memory: share)
     }

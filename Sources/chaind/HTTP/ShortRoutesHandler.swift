@@ -39,6 +39,8 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var unanswered = 0
     private var waiting = CircularBuffer<Waiting>()
     private var readIsWanted = false
+    /// Whether the next request is taken once the client has taken enough of the answers.
+    private var endIsWanted = false
 
     init(routes: ShortRoutes, date: HTTPDate) {
         self.routes = routes
@@ -130,11 +132,25 @@ final class ShortRoutesHandler: ChannelDuplexHandler, RemovableChannelHandler {
             sent?.futureResult.whenComplete { _ in withExtendedLifetime(memory) {} }
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
-        guard answer.isQueueFull else { return end(context: context) }
+        guard answer.isQueueFull else { return endOnceTaken(context: context) }
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.queueFullPause) {
-            bound.value.handler.end(context: bound.value.context)
+            bound.value.handler.endOnceTaken(context: bound.value.context)
         }
+    }
+
+    /// A client that does not take its answers gets no more of them.
+    private func endOnceTaken(context: ChannelHandlerContext) {
+        endIsWanted = !context.channel.isWritable
+        if !endIsWanted { end(context: context) }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if endIsWanted, context.channel.isWritable {
+            endIsWanted = false
+            end(context: context)
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     private func end(context: ChannelHandlerContext) {

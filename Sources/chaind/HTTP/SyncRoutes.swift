@@ -106,7 +106,7 @@ struct SyncRoutes: Sendable {
     }
 
     private func receive(_ request: Request, context: ConnectionContext) async throws -> Response {
-        let memory = memory.share()
+        let memory = memory.share(for: context.client)
         let body = try await request.readBody(
             sizeBytesMax: Self.listSizeBytesMax, memory: memory,
             tooLarge: HTTPFailure(.contentTooLarge, "a list is limited to \(Self.listSizeBytesMax) bytes"),
@@ -185,7 +185,7 @@ struct SyncRoutes: Sendable {
 
     private func takeStream(_ request: Request, context: ConnectionContext) async throws -> Response {
         // What a part may take while it is read.
-        let memory = memory.share()
+        let memory = memory.share(for: context.client)
         guard memory.grow(by: BlockStream.runSizeBytesMax) else { throw HTTPFailure.outOfMemory.closingConnection() }
         let stream: IncomingStream
         do {
@@ -205,7 +205,7 @@ struct SyncRoutes: Sendable {
         guard let consensus = replica.consensus else {
             throw HTTPFailure(.conflict, "this node is in a group without an engine")
         }
-        let memory = memory.share()
+        let memory = memory.share(for: context.client)
         let body = try await request.readBody(
             sizeBytesMax: ForwardMessage.sizeBytesMax, memory: memory,
             tooLarge: HTTPFailure(
@@ -238,7 +238,7 @@ struct SyncRoutes: Sendable {
 
     private func body(of request: Request, context: ConnectionContext, sizeBytesMax: Int) async throws -> [UInt8] {
         try await request.readBody(
-            sizeBytesMax: sizeBytesMax, memory: memory.share(),
+            sizeBytesMax: sizeBytesMax, memory: memory.share(for: context.client),
             tooLarge: HTTPFailure(.contentTooLarge, "the body is limited to \(sizeBytesMax) bytes"), context: context)
     }
 }

@@ -45,13 +45,13 @@ TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"
 	test test-long torture simulation bench docs examples deb test-deb format lint libraries release test-tools packaging-tools baselines
 
 run: release
-	exec .build/release/chaind serve --log-level notice $(ARGS)
+	exec .build/release/chaind serve $(ARGS)
 
 # Ctrl-C reaches the nodes as well as the shell, which waits until they have stopped in order.
 group: release
 	@mkdir -p group; nodes=; trap 'kill $$nodes' INT TERM; \
 	for port in 8000 8001 8002; do \
-		.build/release/chaind serve --log-level notice --port $$port --data-dir group/$$port \
+		.build/release/chaind serve --port $$port --data-dir group/$$port \
 			--sync-file group/sync.json $(ARGS) & nodes="$$nodes $$!"; \
 	done; \
 	echo "Three nodes: http://localhost:8000 http://localhost:8001 http://localhost:8002 (Ctrl-C stops them)"; \
@@ -74,7 +74,7 @@ group-etcd: release test-tools
 	done; \
 	trap 'kill $$nodes' INT TERM; \
 	for port in 8000 8001 8002; do \
-		.build/release/chaind serve --log-level notice --port $$port --data-dir group-etcd/$$port \
+		.build/release/chaind serve --port $$port --data-dir group-etcd/$$port \
 			--sync-file group-etcd/sync.json \
 			--etcd http://127.0.0.1:2379,http://127.0.0.1:2389,http://127.0.0.1:2399 $(ARGS) & nodes="$$nodes $$!"; \
 	done; \

@@ -8,12 +8,13 @@ public enum Chaind {
     public static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("chaind").path
 
-    /// Our environment without what would set the program, and with what the test asks for.
+    /// Our environment without what would set the program, and with what the test asks for. A node says only what is wrong.
     public static func environment(_ additions: [String: String] = [:]) -> [String: String] {
         var environment = ProcessInfo.processInfo.environment
         for name in environment.keys where name.hasPrefix("CHAIND_") || name == "SERVER_ID" || name == "UVICORN_PORT" {
             environment[name] = nil
         }
+        environment["CHAIND_LOG_LEVEL"] = "warning"
         return environment.merging(additions) { $1 }
     }
 }

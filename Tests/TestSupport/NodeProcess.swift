@@ -71,7 +71,8 @@ public final class NodeProcess: Sendable {
         let started = try ChildProcess(
             [Chaind.executable, "serve", "--host", "127.0.0.1", "--port", "\(port)", "--data-dir", dataDirectory]
                 + arguments + more,
-            environment: Chaind.environment(environment), directory: directory,
+            environment: Chaind.environment(environment),
+            directory: directory,
             streams: ChildProcess.Streams(output: directory + "/output", error: directory + "/error"))
         child.withLock { $0 = started }
         return started

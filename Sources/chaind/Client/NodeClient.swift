@@ -4,6 +4,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// A node by its URL. Every request must be one that can be sent twice.
 struct NodeClient: Sendable {
@@ -14,6 +15,8 @@ struct NodeClient: Sendable {
         var pauseSecondsFirst = 0.5
         /// The longest pause, even where the node asks for a longer one.
         var pauseSecondsMax = 30.0
+        /// Whether the first failure is said at once, for who waits.
+        var isSaid = false
         /// What one attempt may take, the whole answer included.
         var attemptSecondsMax = 60.0
 
@@ -109,6 +112,12 @@ struct NodeClient: Sendable {
         return try await client.execute(request, deadline: .distantFuture)
     }
 
+    /// What is most likely wrong where a node closes a connection without a word.
+    private func hint(for error: any Error) -> String {
+        let isClosed = (error as? HTTPClientError) == .remoteConnectionClosed
+        return isClosed && url.hasPrefix("http:") ? " (if it speaks TLS, its URL begins with https://)" : ""
+    }
+
     private func request(_ path: String, accept: String) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: url + path)
         request.headers.add(name: "Accept", value: accept)
@@ -140,9 +149,11 @@ struct NodeClient: Sendable {
                 mayBeDone = mayBeDone || answer.status != 503
             case .failure(is NIOTooManyBytesError): throw Failure.answerTooLarge
             case .failure(let error):
-                reason = "\(url): \(connectionReason(of: error))"
-                mayBeDone = true
+                reason = "\(url): \(connectionReason(of: error))\(hint(for: error))"
+                // Where there was no connection, nothing was sent.
+                if !(error is NIOConnectionError) { mayBeDone = true }
             }
+            if attempt == 1, patience.isSaid { StandardError.say("\(reason); trying again") }
             guard attempt < patience.attemptsMax else {
                 throw Failure.gaveUp(reason: reason, attempts: attempt, mayBeDone: mayBeDone)
             }

@@ -13,7 +13,7 @@ struct ReachedNode: ParsableArguments {
     ///
     /// - Throws: `ExitCode`, after the reason was said: 1 it failed, 3 nothing is there, 75 the node does not answer.
     func with(
-        patience: NodeClient.Patience = .init(), _ work: @escaping @Sendable (ReadNode) async throws -> Void
+        patience: NodeClient.Patience = .init(isSaid: true), _ work: @escaping @Sendable (ReadNode) async throws -> Void
     ) async throws {
         try await cancelledBySignal { [url, shown] in
             do {

@@ -25,6 +25,7 @@ struct ShownCredentials: ParsableArguments {
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(CommandError) -> NodeCredentials {
         var credentials = NodeCredentials()
+        let environment = environment.filter { !$1.isEmpty }
         let caPath = tlsCa ?? environment["CHAIND_TLS_CA"]
         let certificatePath = tlsCert ?? environment["CHAIND_TLS_CERT"]
         let keyPath = tlsKey ?? environment["CHAIND_TLS_KEY"]

@@ -47,10 +47,25 @@ struct Append: AsyncParsableCommand {
             }
         } else {
             try await node.with { [text, lastHash, wait, key] node in
-                let text = if let text { text } else { try await InputFile(path: "-").text() }
+                let text = if let text { text } else { try await Append.standardInput() }
                 try await appender.append(text, lastHash: lastHash, wait: wait, key: key, to: node)
             }
         }
+    }
+}
+
+extension Append {
+    /// What comes on standard input.
+    ///
+    /// - Throws: `CommandError` if nothing does, as where a variable or a file was meant that is empty: a block stays for ever.
+    fileprivate static func standardInput() async throws -> String {
+        if isatty(STDIN_FILENO) == 1 { StandardError.say("the text ends with Ctrl-D") }
+        let text = try await InputFile(path: "-").text()
+        guard !text.isEmpty else {
+            throw CommandError(
+                "standard input is empty, and nothing was appended; an empty text is appended by: append \"\"")
+        }
+        return text
     }
 }
 

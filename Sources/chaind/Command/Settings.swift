@@ -35,7 +35,7 @@ enum Settings {
         "scrub-megabytes-per-second", default: 8, in: 0...10_000,
         help: "How much of the database is checked in the background; 0 checks nothing after the start.")
     static let logLevel = Setting<LogLevel>(
-        "log-level", default: LogLevel(.warning), help: "What is logged to standard error.")
+        "log-level", default: LogLevel(.notice), help: "What is logged to standard error.")
     static let logFormat = Setting<LogFormat>(
         "log-format", default: .text, help: "How it is logged: as text, or as one JSON object a line.")
 

@@ -95,7 +95,7 @@ actor SyncFileKeeper {
             if let fault = update.fault {
                 // At the first start there is none.
                 logger.log(
-                    level: fault == .missing && !wasThere ? .notice : .warning,
+                    level: fault == .missing && !wasThere ? .debug : .warning,
                     "the file of the members is written anew", metadata: ["file": "\(file.path)", "was": "\(fault)"])
             }
             return update.found

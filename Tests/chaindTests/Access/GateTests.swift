@@ -215,4 +215,23 @@ import Testing
             }
         }
     }
+
+    /// Far more than the memory for answers holds is asked for, and nothing is taken.
+    @Test func whoTakesNoAnswersGetsNoMoreOfThem() async throws {
+        try await withNode(arguments: ["--buffer-size-bytes-max", "\(128 << 20)"]) { node async throws in
+            #expect(
+                try await node.client.post("/blocks/", ["data": String(repeating: "x", count: 1 << 20)]).status == 200)
+            let greedy = try RawConnection(port: node.port)
+            let request = "GET /blocks/1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            try await greedy.send(String(repeating: request, count: 1_000))
+            for _ in 0..<5 {
+                #expect(try await node.client.get("/blocks/1").status == 200)
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            // And all of them once it takes them.
+            var received = 0
+            while received < 20 << 20 { received += try await greedy.receive(limit: 1 << 20).count }
+            #expect(try await node.client.get("/blocks/1").status == 200)
+        }
+    }
 }

@@ -36,6 +36,28 @@ import Testing
         #expect(error?.description.contains("0bca") == false)
     }
 
+    @Test func linesMayEndAsOnOtherMachines() throws {
+        let file = try TokenFile(
+            "# tokens\r\nreader a \(TokenFile.hash(of: [1]))\r\nwriter b \(TokenFile.hash(of: [2]))\r\n", path: "")
+        #expect(file.role(of: [1]) == .reader && file.role(of: [2]) == .writer)
+    }
+
+    /// A pipe would never end, and a file that is being written locks everybody out.
+    @Test func whatIsNoFileOfTokensIsRefused() async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory.path("tokens")
+            func reason() -> String? { #expect(throws: CommandError.self) { try TokenFile(path: path) }?.description }
+            #expect(reason() == "\(path): cannot be read: No such file or directory")
+            try "# none yet\n".write(toFile: path, atomically: true, encoding: .utf8)
+            #expect(reason() == "\(path): has no tokens")
+            try FileManager.default.removeItem(atPath: path)
+            #expect(mkfifo(path, 0o600) == 0)
+            #expect(reason() == "\(path): not a plain file")
+            #expect(throws: CommandError.self) { try PEMFiles.certificates(path) }
+            #expect(throws: CommandError.self) { try PEMFiles.privateKey(path) }
+        }
+    }
+
     @Test func onlySoManyTokensAreTaken() throws {
         let lines = (0...TokenFile.tokensMax).map { "reader name\($0) \(Self.hash)\n" }
         #expect(try TokenFile(lines.dropLast().joined(), path: "tokens").entries.count == TokenFile.tokensMax)
@@ -161,6 +183,22 @@ import Testing
             ] {
                 #expect(try await status(field) == 401, "\(field)")
             }
+        }
+    }
+
+    @Test func whatStrangersSendAsMembersIsCounted() async throws {
+        try await withTokens(arguments: ["--client-requests-per-second", "5"]) { node, tokens in
+            func statuses(_ token: String?) async throws -> Set<Int> {
+                var statuses: Set<Int> = []
+                for _ in 0..<20 {
+                    let client = node.client(showing: ShownAccess(token: token))
+                    statuses.insert(try await client.send("POST", "/sync/locate", body: Array("{}".utf8)).status)
+                }
+                return statuses
+            }
+            let known = try await statuses(tokens[.member])
+            let strangers = try await statuses("wrong")
+            #expect(known == [422] && strangers.contains(429))
         }
     }
 

@@ -163,4 +163,23 @@ import Testing
             }
         }
     }
+
+    /// A block stays for ever: an empty one is not made because a variable or a file was empty.
+    @Test func anEmptyStandardInputIsNoText() async throws {
+        try await withNode { node async throws in
+            let url = ["--url", "http://127.0.0.1:\(node.port)"]
+            let result = try await runChaind(["append"] + url)
+            #expect(result.status == 1 && result.error.contains("standard input is empty, and nothing was appended"))
+            #expect(try await runChaind(["append", ""] + url).status == 0)
+            #expect(try await node.client.get("/").json(StatusAnswer.self).height == 1)
+        }
+    }
+
+    @Test func whoWaitsForANodeIsToldSo() async throws {
+        let child = try await runCommand(
+            ["timeout", "2", Chaind.executable, "append", "a", "--url", "http://127.0.0.1:9"],
+            environment: Chaind.environment())
+        #expect(child.status == 124)
+        #expect(child.error == "chaind: http://127.0.0.1:9: Connection refused; trying again\n")
+    }
 }

@@ -1,5 +1,6 @@
 // Memory that is shared is given back.
 
+import NIOCore
 import Testing
 
 @testable import chaind
@@ -37,5 +38,17 @@ import Testing
         }
         #expect(900...1_000 ~= takenBytesMax)
         #expect(budget.takenBytes == 0)
+    }
+
+    @Test func oneClientHasHalfOfIt() throws {
+        let budget = MemoryBudget(sizeBytesMax: 100)
+        let client = try #require(ClientAddress(try SocketAddress(ipAddress: "192.0.2.1", port: 1)))
+        var first: MemoryBudget.Share? = budget.share(for: client)
+        let second = budget.share(for: client)
+        #expect(first?.grow(by: 40) == true)
+        #expect(!second.grow(by: 11) && second.grow(by: 10) && !second.grow(by: 1))
+        #expect(budget.share().grow(by: 50) && budget.takenBytes == 50)
+        first = nil
+        #expect(budget.takenBytes == 10 && second.grow(by: 40) && !second.grow(by: 1))
     }
 }

@@ -14,6 +14,8 @@
 #   make torture    play histories of groups with an engine: real nodes, a real etcd, and everything going wrong under load
 #                   (make torture HISTORIES=1000 FIRST=1)
 #   make simulation play histories of groups only, in a release build (make simulation SEEDS=10000)
+#   make fuzz       give what parses to libFuzzer, each target for a while, in an instrumented build of its own
+#                   (make fuzz SECONDS=600 TARGET="streams runs"; make fuzz TARGET=runs INPUT=FILE tries one input again)
 #   make bench      install what this project is compared with, measure what it promises, and write the results into
 #                   docs/performance (make bench QUICK=1 for a moment of everything, into .build/performance;
 #                   ONLY="verify group" for parts)
@@ -32,6 +34,8 @@ SEEDS ?= 2000
 GROUP_ROUNDS ?= 20
 FUZZ_ROUNDS ?= 60000
 HISTORIES ?= 200
+TARGET ?= appends texts lines member-files events streams runs batches forwarded-appends messages etcd
+SECONDS ?= 60
 SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Suites Examples/Package.swift Examples/Sources
 # Root installs packages itself, everyone else through sudo.
 APT_GET := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive apt-get
@@ -42,7 +46,7 @@ SHELL := /bin/bash
 TOLD = 2>&1 | { mkdir -p .build; tee .build/test.log; } || { echo "What failed:"; grep -E '^(✘|↳)' .build/test.log; exit 1; }
 
 .PHONY: run group group-etcd demo demo-etcd \
-	test test-long torture simulation bench docs examples deb test-deb format lint libraries release test-tools packaging-tools baselines
+	test test-long torture simulation fuzz bench docs examples deb test-deb format lint libraries release test-tools packaging-tools baselines
 
 run: release
 	exec .build/release/chaind serve $(ARGS)
@@ -114,6 +118,21 @@ simulation: libraries
 		CHAIND_CONSENSUS_SIMULATION_FIRST=$(FIRST) CHAIND_CONSENSUS_SIMULATION_SEEDS=$(SEEDS) \
 		swift test --configuration release --scratch-path .build/simulation -Xswiftc -enable-testing \
 		--filter SimulationTests.histories
+
+# libFuzzer without its main function is in the compiler's own libraries, and needs those of C++. A test looks it up by name.
+FUZZ_ARCHIVE = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/clang/lib/linux/libclang_rt.fuzzer_no_main-$(shell uname -m).a
+FUZZ_FLAGS = -Xswiftc -Xfrontend -Xswiftc -sanitize=fuzzer $(foreach flag,$(FUZZ_ARCHIVE) -lstdc++ -lm \
+	-u LLVMFuzzerRunDriver --export-dynamic-symbol=LLVMFuzzerRunDriver,-Xlinker $(flag))
+
+# A handler for backtraces would keep the trap from libFuzzer, which saves the input; with one input, the backtrace is wanted.
+fuzz: libraries
+	swift build --build-tests --scratch-path .build/fuzz $(FUZZ_FLAGS)
+	for target in $(TARGET); do \
+		corpus=.build/fuzz/corpus/$$target; mkdir -p $$corpus; \
+		SWIFT_BACKTRACE=enable=$(if $(INPUT),yes,no) CHAIND_FUZZ_TARGET=$$target CHAIND_FUZZ_CORPUS=$$corpus \
+			CHAIND_FUZZ_ARGUMENTS="$(or $(INPUT),$$corpus -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 -print_final_stats=1 -artifact_prefix=.build/fuzz/$$target-)" \
+			.build/fuzz/debug/chaindPackageTests.xctest --testing-library swift-testing --filter LibFuzzerTests || exit 1; \
+	done
 
 bench: release baselines
 	swift run --package-path Benchmarks --configuration release ratios --chaind .build/release/chaind \

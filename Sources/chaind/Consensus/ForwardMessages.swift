@@ -121,10 +121,10 @@ extension ByteBuffer {
             request.lastHash = hash
         }
         if flags & 2 != 0 {
-            guard let length = readInteger(as: UInt8.self), 1...64 ~= length, let key = readString(length: Int(length)),
-                let hash = readHash()
+            guard let length = readInteger(as: UInt8.self), 1...64 ~= length,
+                let idempotency = readIdempotency(keySizeBytes: Int(length))
             else { return nil }
-            request.idempotency = Idempotency(key: key, requestHash: hash)
+            request.idempotency = idempotency
         }
         guard let count = readInteger(as: UInt32.self), 1...AppendRequest.draftsMax ~= Int(count) else { return nil }
         for _ in 0..<count {

@@ -166,14 +166,21 @@ extension ByteBuffer {
         else { return nil }
         var idempotency: Idempotency?
         if keySizeBytes > 0 {
-            guard let key = readString(length: Int(keySizeBytes)),
-                let hash = readBytes(length: Hash.sizeBytes).flatMap({ Hash(bytes: $0) })
-            else { return nil }
-            idempotency = Idempotency(key: key, requestHash: hash)
+            guard let found = readIdempotency(keySizeBytes: Int(keySizeBytes)) else { return nil }
+            idempotency = found
         }
         return AppendTag(
             id: AppendID(session: session, counter: counter), firstHeight: firstHeight, blocks: Int(blocks),
             taken: taken, idempotency: idempotency)
+    }
+
+    /// Reads a key and the hash of its request; `nil` if there is less, or the key is not UTF-8: it would be another one,
+    /// and a longer one, once it is read.
+    mutating func readIdempotency(keySizeBytes: Int) -> Idempotency? {
+        guard let bytes = readBytes(length: keySizeBytes), let key = String(validating: bytes, as: UTF8.self),
+            let hash = readBytes(length: Hash.sizeBytes).flatMap({ Hash(bytes: $0) })
+        else { return nil }
+        return Idempotency(key: key, requestHash: hash)
     }
 
     /// Reads a height and a hash; `nil` if there is less, or the height is too large.

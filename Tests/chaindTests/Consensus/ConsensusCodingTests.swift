@@ -120,11 +120,13 @@ struct ConsensusCodingTests {
             }
         }
         #expect(throws: StreamError.self) { _ = try ForwardMessage(decoding: ByteBuffer(bytes: bytes + [0])) }
-        // A text that is no UTF-8 would become another one.
-        let text = Array("again".utf8)
-        var spoilt = bytes
-        if let start = bytes.indices.last(where: { bytes[$0...].starts(with: text) }) { spoilt[start] = 0xFF }
-        #expect(throws: StreamError.self) { _ = try ForwardMessage(decoding: ByteBuffer(bytes: spoilt)) }
+        // A text or a key that is no UTF-8 would become another one.
+        for text in [Array("again".utf8), Array("k".utf8) + Hash.zero.bytes] {
+            var spoilt = bytes
+            if let start = bytes.indices.last(where: { bytes[$0...].starts(with: text) }) { spoilt[start] = 0xFF }
+            #expect(spoilt != bytes)
+            #expect(throws: StreamError.self) { _ = try ForwardMessage(decoding: ByteBuffer(bytes: spoilt)) }
+        }
     }
 
     @Test func theLeadersAnswerIsReadAsItWasGiven() throws {

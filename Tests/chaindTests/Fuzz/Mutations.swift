@@ -23,13 +23,6 @@ struct Mutations {
         random = SeededGenerator(seed: seed)
     }
 
-    init(_ samples: String..., seed: UInt64) {
-        self.init(samples.map { Array($0.utf8) }, seed: seed)
-    }
-
-    /// Sizes in which input may come in, the last for what is left.
-    mutating func pieceSizes() -> [Int] { (0..<8).map { _ in Int.random(in: 1...200, using: &random) } + [Int.max] }
-
     /// The next input. Now and then a sample as it is.
     mutating func next() -> [UInt8] {
         var input = samples.randomElement(using: &random) ?? []

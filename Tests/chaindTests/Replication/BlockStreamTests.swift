@@ -109,6 +109,8 @@ import Testing
             (part(4, [0, 1] + tag.dropLast()), .notWhole(height: 0)),
             (part(4, [0, 1] + tag + [0]), .notWhole(height: 0)),
             (part(4, [0, 2] + tag), .notWhole(height: 0)),
+            // A key that is no UTF-8.
+            (part(4, [0, 1] + tag.dropLast() + [1, 0xFF] + Hash.zero.bytes), .notWhole(height: 0)),
             (part(4, [], length: 100_000), .tooLarge(sizeBytes: 100_000, height: 0)),
             (end, .short(height: 0, headHeight: 1)),
             (part(2, [0]), .tooLarge(sizeBytes: 1, height: 0)),

@@ -225,8 +225,12 @@ import Testing
             #expect(failure { $0.userName = "a" } == "etcd: a user name and a password go together")
             #expect(failure { $0.password = "a" } == "etcd: a user name and a password go together")
             #expect(failure { $0.keyPath = file } == "etcd: a certificate and its key go together")
-            for path in [file, directory.path("none"), directory.path] {
-                let reason = "etcd: \(path): not certificates in a PEM file that can be read"
+            let noFile = "cannot be read: No such file or directory"
+            for (path, certificateFault, keyFault) in [
+                (file, "not certificates in a PEM file that can be read", "not a key in a PEM file that can be read"),
+                (directory.path("none"), noFile, noFile), (directory.path, "not a plain file", "not a plain file"),
+            ] {
+                let reason = "etcd: \(path): \(certificateFault)"
                 #expect(failure { $0.caPath = path } == reason)
                 #expect(
                     failure {
@@ -237,7 +241,7 @@ import Testing
                     failure {
                         $0.certificatePath = directory.path("ours.pem")
                         $0.keyPath = path
-                    } == "etcd: \(path): not a key in a PEM file that can be read")
+                    } == "etcd: \(path): \(keyFault)")
             }
         }
     }

@@ -23,8 +23,10 @@ extension BlockList {
     /// is in the copy up to some block; what it has acknowledged before the call is in it for certain.
     ///
     /// - Parameters:
+    ///   - path: the database.
     ///   - target: has its name once it is whole, found valid, and on disk; no file may have that name.
     ///   - records: those of `setRecord` that are not copied, since they name this database and no other.
+    ///   - onProgress: called now and then, on any thread.
     /// - Returns: the height and the hash of the last block that the copy has.
     /// - Throws: `BackupError`; `OpenError`; `ReadError`; `CancellationError`. Nothing of the target is there then.
     public static func backUp(
@@ -69,7 +71,11 @@ extension BlockList {
     /// Makes a database again from a file that `backUp` has made.
     ///
     /// - Parameters:
+    ///   - backup: the file; it is left as it is.
     ///   - path: has its name once it is whole, found valid, and on disk; no file may have that name.
+    ///   - options: those with which the list is opened for `fill`.
+    ///   - now: the time for what `fill` appends, in seconds since the Unix epoch.
+    ///   - onProgress: called now and then, on any thread.
     ///   - fill: is given the list before that, to append to it.
     /// - Returns: the height and the hash of the head.
     /// - Throws: as `backUp`; what `fill` throws.

@@ -29,6 +29,17 @@ public struct RawDatabase {
         self.path = path
     }
 
+    /// Changes a bit of a text that stands in one block.
+    public func damage(_ text: String) throws {
+        var runs = try runs()
+        for index in runs.indices {
+            guard let place = runs[index].content.firstRange(of: Array(text.utf8)) else { continue }
+            runs[index].content[place.lowerBound] ^= 1
+            return try replaceRuns(runs)
+        }
+        throw TestSupportError("no block has the text \(text)")
+    }
+
     /// All runs, in the order of their keys.
     public func runs() throws -> [RawRun] {
         try open { database in

@@ -37,22 +37,8 @@ struct Backup: AsyncParsableCommand {
             let path = try await databasePath(dataDirectory: dataDirectory, config: config)
             do {
                 if let since { try await backUp(path, since: since) } else { try await backUp(path) }
-            } catch let error as CancellationError {
-                throw error
-            } catch let error as OpenError where error.path == path {
-                StandardError.say("\(error)")
-                throw ExitCode(2)
-            } catch BackupError.file(let error) where error.path == path {
-                StandardError.say("\(error)")
-                throw ExitCode(2)
-            } catch let error as ReadError {
-                throw commandFailure("\(path): \(error); nothing was backed up")
-            } catch BackupError.file(let error) {
-                throw commandFailure("\(error); nothing was backed up")
-            } catch let error as BackupError {
-                throw commandFailure("\(path): \(error); nothing was backed up")
             } catch {
-                throw commandFailure("\(error); nothing was backed up")
+                throw copyFailure(error, reading: path, "nothing was backed up")
             }
         }
     }
@@ -85,6 +71,22 @@ struct Backup: AsyncParsableCommand {
             let blocks = after.map { "blocks after \($0.height), " } ?? ""
             print("\(to): \(blocks)height \(head.height), head \(head.hash)")
         }
+    }
+}
+
+/// Says why a copy was not made.
+///
+/// - Parameter path: what was copied: 2 is the exit status where that is not to be read.
+/// - Returns: the error to throw.
+func copyFailure(_ error: any Error, reading path: String, _ consequence: String) -> any Error {
+    switch error {
+    case is CancellationError: return error
+    case let error as OpenError where error.path == path, BackupError.file(let error) where error.path == path:
+        StandardError.say("\(error)")
+        return ExitCode(2)
+    case BackupError.file(let error): return commandFailure("\(error); \(consequence)")
+    case is BackupError, is ReadError: return commandFailure("\(path): \(error); \(consequence)")
+    default: return commandFailure("\(error); \(consequence)")
     }
 }
 

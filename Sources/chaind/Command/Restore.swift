@@ -30,17 +30,8 @@ struct Restore: AsyncParsableCommand {
             let path = try await databasePath(dataDirectory: dataDirectory, config: config)
             do {
                 try await restore(to: path)
-            } catch let error as CancellationError {
-                throw error
-            } catch let error as OpenError where error.path == backup {
-                StandardError.say("\(error)")
-                throw ExitCode(2)
-            } catch BackupError.file(let error) {
-                throw commandFailure("\(error); nothing was restored")
-            } catch let error as BackupError {
-                throw commandFailure("\(backup): \(error); nothing was restored")
             } catch {
-                throw commandFailure("\(error); nothing was restored")
+                throw copyFailure(error, reading: backup, "nothing was restored")
             }
         }
     }

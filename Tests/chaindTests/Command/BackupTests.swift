@@ -174,13 +174,7 @@ struct BackupTests {
             try await Self.append(1...300, in: directory.path("db"))
             let full = try await Self.backUp(dataDirectory: directory.path("db"), to: directory.path("full"))
             try await Self.append(301...600, in: directory.path("db"))
-            let database = RawDatabase(path: directory.path("db/chain.db"))
-            var runs = try database.runs()
-            for index in runs.indices {
-                guard let place = runs[index].content.firstRange(of: Array("text 417".utf8)) else { continue }
-                runs[index].content[place.lowerBound] = UInt8(ascii: "T")
-            }
-            try database.replaceRuns(runs)
+            try RawDatabase(path: directory.path("db/chain.db")).damage("text 417")
             for since in [[], ["--since", full.file]] {
                 let result = try await runChaind(
                     ["backup", "--to", directory.path("new"), "--data-dir", directory.path("db")] + since)

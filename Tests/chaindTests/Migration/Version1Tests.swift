@@ -8,7 +8,7 @@ import Testing
 struct Version1Tests {
     // How it was made: by `chaind serve` of commit f96c6e9, whose clock began at 1,700,000,000; the first hundred texts
     // one by one, the others as batches of 30. Two of the appends had a key.
-    private static let path = KeptFile.path("version_1.db")
+    private static let database = "version_1.db"
     private static let height = 400
     /// As that program answered it; all hashes before it follow from it.
     private static let headHash = "3929c885d4893d0d9dbdca66311587e71854c876827f996cca970ebf1d587ed5"
@@ -26,20 +26,11 @@ struct Version1Tests {
     }()
 
     @Test func verifyReadsItAsItIs() async throws {
-        try await withTemporaryDirectory { directory in
-            try FileManager.default.copyItem(atPath: Self.path, toPath: directory.path("chain.db"))
-            let before = try FolderContent(directory.path)
-            let result = try await runChaind(["verify", directory.path("chain.db"), "--json"])
-            #expect(result.status == 0, "\(result.error)")
-            let answer = try JSONDecoder().decode(ValidationAnswer.self, from: Data(result.output.utf8))
-            #expect(answer.state == "valid" && answer.height == Self.height)
-            #expect(try FolderContent(directory.path) == before)
-            #expect(before.files["chain.db"]?[63] == 1, "it is not of version 1")
-        }
+        try await KeptFile.checkVerify(Self.database, version: 1, height: Self.height)
     }
 
     @Test func aNodeTakesItOverWithEveryBlockAndKey() async throws {
-        try await KeptFile.withNode(on: "version_1.db", clockSeconds: Self.appendedSeconds + 3_600) {
+        try await KeptFile.withNode(on: Self.database, clockSeconds: Self.appendedSeconds + 3_600) {
             node async throws in
             let list = try await node.wholeList()
             #expect(list.last?.hash == Self.headHash)

@@ -19,17 +19,7 @@ struct Version3Tests {
     private static let batch = 107...136
 
     @Test func verifyReadsItAsItIs() async throws {
-        try await withTemporaryDirectory { directory in
-            try FileManager.default.copyItem(
-                atPath: KeptFile.path(Self.database), toPath: directory.path("chain.db"))
-            let before = try FolderContent(directory.path)
-            let result = try await runChaind(["verify", directory.path("chain.db"), "--json"])
-            #expect(result.status == 0, "\(result.error)")
-            let answer = try JSONDecoder().decode(ValidationAnswer.self, from: Data(result.output.utf8))
-            #expect(answer.state == "valid" && answer.height == Self.height)
-            #expect(try FolderContent(directory.path) == before)
-            #expect(before.files["chain.db"]?[63] == 3, "it is not of version 3")
-        }
+        try await KeptFile.checkVerify(Self.database, version: 3, height: Self.height)
     }
 
     @Test func aNodeGoesOnWithItWithEveryBlockKeyAndOrphan() async throws {

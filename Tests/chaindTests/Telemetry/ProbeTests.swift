@@ -54,12 +54,7 @@ import Testing
             try await node.start()
             _ = try await node.client.post("/blocks/batch", ["data": ["one", "two", "three"]])
             try await node.end(SIGTERM)
-            let database = RawDatabase(path: node.databasePath)
-            var runs = try database.runs()
-            let last = runs.count - 1
-            let text = try #require(runs[last].content.firstRange(of: Array("two".utf8)))
-            runs[last].content[text.lowerBound] ^= 1
-            try database.replaceRuns(runs)
+            try RawDatabase(path: node.databasePath).damage("two")
             try await node.start()
             try await eventually("the damage is found") {
                 try await node.client.get("/verified").text == #"{"detail":"block 2 is damaged"}"#
